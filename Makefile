@@ -1,0 +1,58 @@
+# Everything a person or a machine runs here. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint lock client bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Accounts arrive with a later release; until then a checkout serves this machine only, without sign-in.
+export COSCRIBE_AUTH ?= none
+
+help:
+	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"
+	@echo "make test    set up everything the tests need and run all of them"
+	@echo "make lint    ruff, mypy, import-linter, the client's checks"
+	@echo "make bench   side by side with the peers"
+	@echo "make client  rebuild the web client into web/static (needs Node 20)"
+	@echo "make lock    resolve requirements.lock and requirements-dev.lock anew"
+
+$(VENV)/.runtime: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Coscribe into $(VENV) (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the development tools into $(VENV) (once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+serve: $(VENV)/.runtime
+	@exec $(BIN)/coscribe serve
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/python -m tests.setup client
+	npm --prefix web/client run --silent check
+
+client:
+	npm --prefix web/client ci
+	npm --prefix web/client run build
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(PEERS),--peers $(PEERS))
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache tests/artifacts
