@@ -1,0 +1,169 @@
+"""The presence table of one room: who is here, as the clients describe themselves. Never stored.
+
+    A1  A connection writes one awareness client id: the first one it announces. Entries for any other id are
+        ignored (y-websocket clients repeat each other's states, so they are no reason to close).
+    A2  An id belongs to the connection that announced it until that connection closes, or has been silent for
+        `SILENT_S` (clients renew every 15 s) and somebody else announces it.
+    A3  The newest clock wins; an equal clock wins only to say "gone".
+    A4  A message is decoded and checked as a whole before any of it takes effect.
+
+Source: y-protocols awareness.js. An entry is `clientID varuint, clock varuint, state varstring`; the state is JSON,
+and `null` means gone.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from collab.codec import Reader, write_var_bytes, write_var_uint
+from collab.errors import LimitExceeded, MalformedMessage
+from collab.types import ClientId
+
+Owner = TypeVar("Owner")
+
+GONE = b"null"
+SILENT_S = 20.0
+ENTRIES_PER_MESSAGE = 200
+"""How many entries go into one message of ours, so that a client that repeats it stays far below the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwarenessEntry:
+    client: ClientId
+    clock: int
+    state: bytes
+    """UTF-8 JSON text, as the client wrote it."""
+
+
+@dataclass(slots=True)
+class _Presence(Generic[Owner]):
+    entry: AwarenessEntry
+    owner: Owner
+    heard: float
+
+
+def decode_awareness(payload: bytes, *, entries_max: int, state_bytes_max: int) -> list[AwarenessEntry]:
+    """Decode an awareness update completely, or raise.
+
+    Raises:
+        MalformedMessage: not the encoding, or a state that is no JSON.
+        LimitExceeded: more than `entries_max` entries, or a state larger than `state_bytes_max`.
+    """
+    reader = Reader(payload)
+    count = reader.var_uint()
+    if count > entries_max:
+        raise LimitExceeded(f"an awareness message may hold {entries_max} entries, this one has {count}")
+    entries = []
+    for _ in range(count):
+        client = ClientId(reader.var_uint())
+        clock = reader.var_uint()
+        state = reader.var_bytes()
+        if len(state) > state_bytes_max:
+            raise LimitExceeded(f"an awareness state may have {state_bytes_max} bytes, this one has {len(state)}")
+        entries.append(AwarenessEntry(client, clock, state))
+    if not reader.at_end:
+        raise MalformedMessage("bytes left over after an awareness update")
+    return entries
+
+
+def encode_awareness(entries: Iterable[AwarenessEntry]) -> bytes:
+    parts = [
+        write_var_uint(entry.client) + write_var_uint(entry.clock) + write_var_bytes(entry.state) for entry in entries
+    ]
+    return write_var_uint(len(parts)) + b"".join(parts)
+
+
+class AwarenessTable(Generic[Owner]):
+    """Presence by client id. Time arrives as an argument, in seconds."""
+
+    def __init__(self) -> None:
+        self._present: dict[ClientId, _Presence[Owner]] = {}
+        self._ids: dict[Owner, ClientId] = {}
+        self._changed: dict[ClientId, AwarenessEntry] = {}
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._changed)
+
+    def owner(self, client: ClientId) -> Owner | None:
+        presence = self._present.get(client)
+        return None if presence is None else presence.owner
+
+    def receive(self, owner: Owner, entries: list[AwarenessEntry], now: float) -> bool:
+        """Take what `owner` may say (rules A1 to A3). Returns whether somebody has to be told.
+
+        Raises:
+            MalformedMessage: the accepted state is not JSON text; nothing has changed.
+        """
+        mine = self._ids.get(owner)
+        if mine is None:
+            mine = self._claimable(entries, now)
+        entry = next((entry for entry in entries if entry.client == mine), None)
+        if mine is None or entry is None:
+            return False
+        known = self._present.get(mine)
+        if known is not None and not _supersedes(entry, known.entry):
+            known.heard = now
+            return False
+        _check_json(entry.state)
+        if known is not None and known.owner != owner:
+            self._ids.pop(known.owner, None)
+        self._ids[owner] = mine
+        self._changed[mine] = entry
+        if entry.state == GONE:
+            self._present.pop(mine, None)
+        else:
+            self._present[mine] = _Presence(entry, owner, now)
+        return True
+
+    def leave(self, owner: Owner) -> bool:
+        """Forget `owner`'s presence. Returns whether somebody has to be told."""
+        client = self._ids.pop(owner, None)
+        presence = None if client is None else self._present.pop(client, None)
+        if client is None or presence is None:
+            return False
+        # Equal clock and null: a client that comes back with its next clock is seen again at once.
+        self._changed[client] = AwarenessEntry(client, presence.entry.clock, GONE)
+        return True
+
+    def take_changes(self) -> Iterator[bytes]:
+        """The newest state of each client that changed since the last call, as bounded payloads."""
+        entries = list(self._changed.values())
+        self._changed.clear()
+        return _chunks(entries)
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Everybody present, as bounded payloads."""
+        return _chunks([presence.entry for presence in self._present.values()])
+
+    def _claimable(self, entries: list[AwarenessEntry], now: float) -> ClientId | None:
+        for entry in entries:
+            known = self._present.get(entry.client)
+            if entry.state != GONE and (known is None or now - known.heard > SILENT_S):
+                return entry.client
+        return None
+
+
+def _supersedes(entry: AwarenessEntry, known: AwarenessEntry) -> bool:
+    return entry.clock > known.clock or (entry.clock == known.clock and entry.state == GONE)
+
+
+def _check_json(state: bytes) -> None:
+    # As strict as JSON.parse: anything looser would make every other client of the room throw.
+    try:
+        json.loads(state.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("an awareness state must be JSON") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _chunks(entries: list[AwarenessEntry]) -> Iterator[bytes]:
+    for start in range(0, len(entries), ENTRIES_PER_MESSAGE):
+        yield encode_awareness(entries[start : start + ENTRIES_PER_MESSAGE])

@@ -1,0 +1,1 @@
+"""One module per client protocol, all over the same sessions and rooms (`collab.messages.Dialect`)."""

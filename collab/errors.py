@@ -1,0 +1,120 @@
+"""Errors of the sync engine.
+
+    CollabError
+    ├ ProtocolError      what a client sent cannot be accepted
+    │ ├ MalformedMessage   not valid lib0 / Yjs encoding
+    │ ├ UnknownMessage     a message type the dialect does not know
+    │ ├ MessageTooLarge    larger than a limit of Settings
+    │ └ LimitExceeded      well-formed, but more of it than a limit of Settings allows
+    ├ AccessError        who sent it may not
+    │ ├ NotAuthenticated
+    │ └ PermissionDenied
+    ├ RoomError          the live document cannot take it
+    │ ├ RoomClosed
+    │ ├ SlowConsumer
+    │ ├ ClientIdInUse
+    │ └ UpdateGap
+    └ StoreError         the durable document cannot give or take it
+      ├ DocumentNotFound
+      ├ StoreUnavailable
+      ├ CorruptUpdate
+      └ SchemaTooNew
+
+`close_code` is the WebSocket close code a connection gets when the error ends it (RFC 6455 section 7.4,
+4400-4499: y-websocket clients do not come back). `retryable` says whether the same request may succeed later.
+"""
+
+from typing import ClassVar
+
+
+class CollabError(Exception):
+    """Base of every error the engine raises on purpose. `str(error)` is fit to be shown to the client."""
+
+    close_code: ClassVar[int] = 1011
+    retryable: ClassVar[bool] = False
+
+
+class ProtocolError(CollabError):
+    close_code = 1007
+
+
+class MalformedMessage(ProtocolError):
+    """Bytes that are not valid lib0 or Yjs encoding."""
+
+
+class UnknownMessage(ProtocolError):
+    """A message type that the dialect does not define."""
+
+    close_code = 1008
+
+
+class MessageTooLarge(ProtocolError):
+    close_code = 1009
+
+
+class LimitExceeded(ProtocolError):
+    """Well-formed, but more of something than Settings allows (entries, depth, clocks, held updates)."""
+
+    close_code = 1008
+
+
+class AccessError(CollabError):
+    close_code = 4403
+
+
+class NotAuthenticated(AccessError):
+    close_code = 4401
+
+
+class PermissionDenied(AccessError):
+    close_code = 4403
+
+
+class RoomError(CollabError):
+    close_code = 1011
+    retryable = True
+
+
+class RoomClosed(RoomError):
+    close_code = 1012
+
+
+class SlowConsumer(RoomError):
+    close_code = 1013
+
+
+class ClientIdInUse(RoomError):
+    """New edits under a Yjs client id that another open connection owns."""
+
+    close_code = 1008
+
+
+class UpdateGap(RoomError):
+    """An update that builds on edits the document does not have. Sync first, then send it again."""
+
+    close_code = 1008
+
+
+class StoreError(CollabError):
+    close_code = 1011
+
+
+class DocumentNotFound(StoreError):
+    close_code = 4404
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached or refuses writes just now; the same call may succeed later."""
+
+    close_code = 1013
+    retryable = True
+
+
+class CorruptUpdate(StoreError):
+    """A stored row does not match its checksum, or does not load."""
+
+    close_code = 4503
+
+
+class SchemaTooNew(StoreError):
+    """The database was migrated by a newer version of Coscribe."""

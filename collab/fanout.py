@@ -1,0 +1,45 @@
+"""One frame to everybody: the sessions of a room, grouped by dialect, without those that read too slowly.
+
+F1  A message is encoded and framed once per dialect.
+F2  A session whose transport buffer is full gets nothing more of the stream: its state vector is kept, and when
+    the buffer has drained it gets one diff. It misses nothing and costs no memory meanwhile.
+"""
+
+from collections.abc import Callable
+
+from collab.messages import Dialect
+from collab.ports import FrameEncoder
+from collab.session import Session
+
+
+class FanOut:
+    def __init__(self, frame: FrameEncoder) -> None:
+        self._frame = frame
+        self._sessions: dict[Session, None] = {}
+        self._writes: tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...] = ()
+
+    def add(self, session: Session) -> None:
+        self._sessions[session] = None
+        self._regroup()
+
+    def discard(self, session: Session) -> None:
+        if session in self._sessions:
+            del self._sessions[session]
+            self._regroup()
+
+    def _regroup(self) -> None:
+        groups: dict[Dialect, list[Callable[[bytes], None]]] = {}
+        for session in self._sessions:
+            groups.setdefault(session.dialect, []).append(session.write)
+        self._writes = tuple((dialect, tuple(writes)) for dialect, writes in groups.items())
+
+    def send(self, encode: Callable[[Dialect, bytes], bytes], payload: bytes, *, skip: Session | None) -> None:
+        """Write to everybody but `skip`. A write may take its own session out; that holds from the next call on."""
+        skipped = None if skip is None else skip.write
+        for dialect, writes in self._writes:
+            if len(writes) == 1 and writes[0] is skipped:
+                continue
+            frame = self._frame(encode(dialect, payload))
+            for write in writes:
+                if write is not skipped:
+                    write(frame)

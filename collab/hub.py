@@ -1,0 +1,304 @@
+"""Opens, runs and evicts rooms; the one object that the outside holds.
+
+H1  A document is loaded once however many ask for it at the same time, and nobody gets an answer from a room
+    before it is loaded.
+H2  A room leaves memory only when nobody is connected and everything in it is committed.
+H3  Every task is owned: a failure of one that nobody awaits ends the hub, never passes silently.
+H4  A checkpoint is trusted only after a reload of it has the same state vector.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from collab.codec import decode_state_vector
+from collab.committer import Batch, Committer, MergedState, Outcome
+from collab.errors import CollabError, CorruptUpdate, PermissionDenied, RoomClosed, StoreError
+from collab.guard import Panicked
+from collab.limits import RoomLimits
+from collab.live import LiveDocument
+from collab.messages import Dialect
+from collab.ports import Checkpoint, Clock, Connection, FrameEncoder, LoadedDocument, UpdateLog
+from collab.room import Room
+from collab.scanner import scan_update
+from collab.session import READ_ONLY, Session
+from collab.stats import Stats
+from collab.types import DocumentId, Grant, Seq
+
+_TICK_SECONDS = 1.0
+_RELOAD_SECONDS = 0.5
+_EVICT_CHECKPOINT_ROWS = 64
+"""A room that leaves memory with fewer rows than this after its checkpoint is cheap enough to load again."""
+
+
+class Hub:
+    """All live documents of one process. Use from one event loop: `start`, then anything, then `close`."""
+
+    def __init__(
+        self,
+        log: UpdateLog,
+        *,
+        frame: FrameEncoder,
+        clock: Clock | None = None,
+        limits: RoomLimits | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            log: where edits are saved.
+            frame: wraps one message for `Connection.write`.
+            clock: an asyncio loop, or its likeness; the running loop by default.
+            on_failure: called once when nothing can be saved any more (the log is broken); the process should end.
+        """
+        self.stats = Stats()
+        self.limits = limits or RoomLimits()
+        self._log = log
+        self._frame = frame
+        self._given_clock = clock
+        self._on_failure = on_failure
+        self._committer = Committer(log, self.limits, self.stats)
+        self._rooms: dict[DocumentId, Room] = {}
+        self._loading: dict[tuple[DocumentId, bool], asyncio.Task[Room]] = {}
+        self._empty: dict[Room, float] = {}
+        self._holding: set[Room] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._accepting = False
+        self.failure: BaseException | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Edits are taken and can be saved."""
+        return self._accepting and self.failure is None and self._committer.available
+
+    # -- life --------------------
+
+    async def start(self) -> None:
+        self._clock: Clock = self._given_clock or asyncio.get_running_loop()
+        self._accepting = True
+        self._spawn(self._committer.run())
+        self._spawn(self._tick())
+
+    async def close(self, deadline_s: float = 10.0) -> None:
+        """Take nothing more, commit everything, acknowledge it, end every session with 1012. Idempotent."""
+        self._accepting = False
+        for room in list(self._rooms.values()):
+            room.freeze()
+        if self.failure is None:
+            # What is not committed by then was never acknowledged: clients still have it and send it again.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._committer.drained(), deadline_s)
+        for room in list(self._rooms.values()):
+            room.close(RoomClosed("the server is restarting"))
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._rooms.clear()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(task.exception())
+
+    def _fail(self, error: BaseException | None) -> None:
+        if self.failure is None and error is not None:
+            self.failure = error
+            reason = StoreError("the server can no longer save; it is stopping")
+            for room in list(self._rooms.values()):
+                room.close(reason)
+            if self._on_failure is not None:
+                self._on_failure(error)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._holding = {room for room in self._holding if room.expire_held()}
+            oldest = self._clock.time() - self.limits.idle_seconds
+            for room in [room for room, since in self._empty.items() if since <= oldest and room.idle]:
+                self._evict(room)
+
+    # -- rooms --------------------
+
+    async def open(self, grant: Grant) -> Room:
+        """The live document, loaded if it was not.
+
+        Raises:
+            DocumentNotFound: it does not exist and the grant may not create it, or it is in the bin.
+            CorruptUpdate: what is stored cannot be trusted.
+            StoreUnavailable, RoomClosed: not now.
+        """
+        if not self._accepting or self.failure is not None:
+            raise RoomClosed("the server is restarting")
+        room = self._rooms.get(grant.document)
+        if room is not None:
+            return room
+        key = (grant.document, grant.may_create)
+        task = self._loading.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._load(grant))
+            self._loading[key] = task
+            task.add_done_callback(lambda _task: self._loading.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, grant: Grant) -> Room:
+        loaded = await self._log.load(grant.document, create=grant.may_create)
+        self.stats.loads += 1
+        self.stats.rows_loaded += len(loaded.updates)
+        self.stats.checkpoints_loaded += loaded.checkpoint is not None
+        try:
+            room = Room(
+                grant.document,
+                loaded,
+                self,
+                clock=self._clock,
+                frame=self._frame,
+                limits=self.limits,
+                stats=self.stats,
+            )
+        except Panicked as panic:
+            raise CorruptUpdate("this document cannot be read") from panic
+        if not self._accepting:
+            raise RoomClosed("the server is restarting")
+        other = self._rooms.get(grant.document)
+        if other is not None:
+            return other  # Somebody who may create it and somebody who may not asked at once.
+        self._rooms[grant.document] = room
+        self._empty[room] = self._clock.time()
+        self.stats.rooms += 1
+        return room
+
+    def attach(self, room: Room, grant: Grant, connection: Connection, dialect: Dialect) -> Session:
+        """Begin a session. The transport hands every message to `Session.receive` and calls `Session.closed`."""
+        session = Session(room, grant, connection, dialect)
+        if self._rooms.get(grant.document) is not room or room.closed is not None:
+            error = room.closed or RoomClosed("the document was closed meanwhile; connect again")
+            session.open = False
+            connection.close(error.close_code, str(error))
+            return session
+        self._empty.pop(room, None)
+        room.attach(session)
+        return session
+
+    async def apply(self, grant: Grant, update: bytes) -> Seq:
+        """Apply one Yjs v1 update and return after the commit.
+
+        Returns:
+            The seq of the row that holds it; for an update without news, a seq at which it is already held.
+
+        Raises:
+            PermissionDenied, MalformedMessage, LimitExceeded, MessageTooLarge, UpdateGap, ClientIdInUse,
+            DocumentNotFound, StoreUnavailable, RoomClosed.
+        """
+        if not grant.may_write:
+            raise PermissionDenied(READ_ONLY)
+        scanned = scan_update(update)
+        room = await self.open(grant)
+        saved: asyncio.Future[Seq] = asyncio.get_running_loop().create_future()
+
+        def when_done(outcome: Outcome) -> None:
+            if saved.done():
+                return
+            if isinstance(outcome, CollabError):
+                saved.set_exception(outcome)
+            else:
+                saved.set_result(outcome)
+
+        room.apply(grant, update, scanned, when_done)
+        return await saved
+
+    async def state(self, grant: Grant) -> bytes:
+        """The whole document now as one Yjs v1 update.
+
+        Raises:
+            As `open`.
+        """
+        return (await self.open(grant)).state()
+
+    def close_document(self, document: DocumentId, error: CollabError) -> None:
+        """End every session of a document, for instance because it went to the bin."""
+        room = self._rooms.get(document)
+        if room is not None:
+            room.close(error)
+            self._forget(room)
+
+    def _evict(self, room: Room) -> None:
+        if room.closed is None and room.rows_since_checkpoint >= _EVICT_CHECKPOINT_ROWS:
+            self.write_checkpoint(room, room.head, room.merged_state())
+        self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        self._empty.pop(room, None)
+        self._holding.discard(room)
+        if self._rooms.get(room.document) is room:
+            del self._rooms[room.document]
+            self.stats.rooms -= 1
+
+    # -- what rooms ask for (collab.room.RoomHost) --------------------
+
+    def submit(self, room: Room, batch: Batch) -> None:
+        self._committer.submit(room, batch)
+
+    def emptied(self, room: Room) -> None:
+        if self._rooms.get(room.document) is room:
+            self._empty[room] = self._clock.time()
+
+    def holding(self, room: Room) -> None:
+        self._holding.add(room)
+
+    def reload(self, room: Room) -> None:
+        self._spawn(self._reload(room))
+
+    async def _reload(self, room: Room) -> None:
+        try:
+            room.reloaded(await self._load_patiently(room.document))
+        except Panicked:
+            self._give_up(room, CorruptUpdate("this document cannot be read"))
+        except StoreError as error:
+            self._give_up(room, error)
+
+    def _give_up(self, room: Room, error: CollabError) -> None:
+        room.reloading = False
+        room.lost(error)
+        self._forget(room)
+
+    async def _load_patiently(self, document: DocumentId) -> LoadedDocument:
+        while True:
+            try:
+                return await self._log.load(document, create=False)
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+            await asyncio.sleep(_RELOAD_SECONDS)
+
+    def write_checkpoint(self, room: Room, through: Seq, merged: MergedState) -> None:
+        self._spawn(self._write_checkpoint(room.document, through, merged))
+
+    async def _write_checkpoint(self, document: DocumentId, through: Seq, merged: MergedState) -> None:
+        try:
+            reloaded = LiveDocument([merged.state])
+        except Panicked:
+            return
+        if reloaded.clocks != decode_state_vector(merged.vector):
+            return
+        try:
+            await self._log.write_checkpoint(document, Checkpoint(through, merged.state))
+            self.stats.checkpoints_written += 1
+        except StoreError:
+            return  # A checkpoint only saves time; the rows are there, and the next one will be tried anew.
+
+    def fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
+        self._spawn(self._fill_gap(room, after, through))
+
+    async def _fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
+        while after < through:
+            page = await self._log.read(
+                room.document, after=after, limit=through - after, bytes_max=self.limits.document_bytes_max
+            )
+            room.integrate(page.updates)
+            after = page.updates[-1].seq

@@ -1,0 +1,55 @@
+"""What a client and a room say to each other, whatever the framing: the kinds of message and the `Dialect` port.
+
+A dialect (`collab.dialects`) turns one transport message into a kind and its payload, and payloads back into
+transport messages. Payloads are the same in every dialect:
+
+    SYNC_STEP_1   a state vector: "this is what I have"
+    SYNC_STEP_2   an update: "this is what you lack"
+    UPDATE        an update: "this just happened"
+    AWARENESS     a y-protocols awareness update (`collab.awareness`)
+    QUERY_AWARENESS  empty: "who is here?"
+    ACK_REQUEST   opaque: "say it back when everything I sent before is committed"
+"""
+
+from typing import Final, Protocol
+
+SYNC_STEP_1: Final = 0
+SYNC_STEP_2: Final = 1
+UPDATE: Final = 2
+AWARENESS: Final = 3
+QUERY_AWARENESS: Final = 4
+ACK_REQUEST: Final = 5
+
+
+class Dialect(Protocol):
+    """One client protocol's framing. Stateless: one instance serves every session that speaks it."""
+
+    @property
+    def name(self) -> str:
+        """For logs and metrics."""
+        ...
+
+    def decode(self, message: bytes) -> tuple[int, bytes]:
+        """Split one transport message into kind and payload.
+
+        Raises:
+            MalformedMessage: it is not well-formed, or has bytes left over.
+            UnknownMessage: its type is not part of the dialect.
+        """
+        ...
+
+    def sync_step_1(self, state_vector: bytes) -> bytes: ...
+
+    def sync_step_2(self, update: bytes) -> bytes: ...
+
+    def update(self, update: bytes) -> bytes: ...
+
+    def awareness(self, payload: bytes) -> bytes: ...
+
+    def acknowledgement(self, payload: bytes) -> bytes:
+        """Answer to an ACK_REQUEST, sent once everything before it on that connection is committed."""
+        ...
+
+    def refusal(self, reason: str) -> bytes:
+        """Tells the client that something it sent was not accepted, while the connection stays open."""
+        ...

@@ -1,0 +1,561 @@
+"""One live document and its clients: the way of an edit through them.
+
+R1  Nothing reaches the Doc unscanned, and nothing that would leave something pending: an update that builds on
+    edits the document does not have is held, bounded, and its sender is asked for the missing part.
+R2  New edits under a client id that another open connection owns are held until that connection sent them
+    itself or is gone; a connection that does not answer a probe is gone.
+R3  What arrived since the last flush is applied as one update, relayed as one frame, and put into the log as one
+    batch. The relay does not wait for the log; acknowledgements do.
+R4  A slow reader leaves the fan-out and later gets one diff from the state it had.
+R5  When pycrdt panics, the Doc is made anew from the store and from what was accepted since; whoever sent the
+    update that did it is closed, the others notice no more than a sync.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from collab.awareness import AwarenessTable, decode_awareness
+from collab.client_ids import ClientIds
+from collab.committer import Batch, MergedState, Outcome, merge_runs
+from collab.errors import (
+    ClientIdInUse,
+    CollabError,
+    LimitExceeded,
+    MalformedMessage,
+    MessageTooLarge,
+    RoomClosed,
+    StoreUnavailable,
+    UpdateGap,
+)
+from collab.fanout import FanOut
+from collab.guard import Panicked
+from collab.limits import RoomLimits
+from collab.live import LiveDocument, sift
+from collab.messages import Dialect
+from collab.ports import Clock, FrameEncoder, LoadedDocument, NewUpdate, StoredUpdate, Timer
+from collab.scanner import ScannedUpdate
+from collab.session import Held, Session
+from collab.stats import Stats
+from collab.types import ClientId, DocumentId, Grant, Seq
+from collab.waiting import Waiting
+
+_PROBE_SECONDS = 2.0
+_DUTY = 3.0
+"""Under load a room rests for this many times what its last flushes cost, so that flushing never saturates it."""
+_REPEATS_BYTES = 512
+"""A deletion of this size, and nothing else, may well be one that the document has."""
+_IDLE_COST = 0.0001
+"""Flushes cheaper than this many seconds need no rest."""
+
+Pending = tuple[Session | None, str | None, bytes]
+"""Who sent it (nobody connected: None), for whom, and the update."""
+
+
+class RoomHost(Protocol):
+    """What a room asks of the hub that runs it."""
+
+    def submit(self, room: "Room", batch: Batch) -> None: ...
+
+    def reload(self, room: "Room") -> None:
+        """Read the document again and hand it to `Room.reloaded`."""
+        ...
+
+    def emptied(self, room: "Room") -> None:
+        """The last session left."""
+        ...
+
+    def holding(self, room: "Room") -> None:
+        """Updates are held: call `Room.expire_held` now and then."""
+        ...
+
+    def write_checkpoint(self, room: "Room", through: Seq, merged: MergedState) -> None: ...
+
+    def fill_gap(self, room: "Room", after: Seq, through: Seq) -> None:
+        """Another writer committed these rows: hand them to `Room.integrate`."""
+        ...
+
+
+class Room:
+    """A live document. Synchronous; every method runs on the event loop's thread."""
+
+    def __init__(
+        self,
+        document: DocumentId,
+        loaded: LoadedDocument,
+        host: RoomHost,
+        *,
+        clock: Clock,
+        frame: FrameEncoder,
+        limits: RoomLimits,
+        stats: Stats,
+    ) -> None:
+        self.document = document
+        self.epoch = loaded.epoch
+        self.limits = limits
+        self.stats = stats
+        self.frame = frame
+        self.sessions: set[Session] = set()
+        self.closed: CollabError | None = None
+        self.reloading = False
+        self._host = host
+        self._clock = clock
+        self._fanout = FanOut(frame)
+        self._awareness: AwarenessTable[Session] = AwarenessTable()
+        self._ids = ClientIds(self._awareness)
+        self._waiting = Waiting(limits)
+        self._backlog: list[tuple[Session, bytes]] = []
+        self._backlog_bytes = 0
+        self._pending: list[Pending] = []
+        self._batch: Batch | None = None
+        self._uncommitted: list[Batch] = []
+        self._timer: Timer | None = None
+        self._flushed_at = 0.0
+        self._flush_cost = 0.0
+        self._adopt(loaded)
+
+    def _adopt(self, loaded: LoadedDocument) -> None:
+        parts = [] if loaded.checkpoint is None else [loaded.checkpoint.state]
+        parts += [update.payload for update in loaded.updates]
+        parts += [update.payload for batch in self._uncommitted for update in batch.updates]
+        self.live = LiveDocument(parts)
+        self.head: Seq = loaded.head
+        self.rows_since_checkpoint = len(loaded.updates)
+        self._checkpoint_bytes = 0 if loaded.checkpoint is None else len(loaded.checkpoint.state)
+        self._document_bytes = sum(map(len, parts))
+        self._bytes_since = self._document_bytes - self._checkpoint_bytes
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is lost when the room leaves memory now."""
+        return not (self.sessions or self._pending or self._uncommitted or self.reloading)
+
+    def state(self) -> bytes:
+        """The whole document now as one Yjs v1 update, edits not yet committed included.
+
+        Raises:
+            RoomClosed: the document is just being read again after a fault.
+        """
+        self.flush()
+        self._check_live()
+        return self.live.state()
+
+    def merged_state(self) -> MergedState:
+        """What a checkpoint holds. Covers exactly the log when the room is `idle`."""
+        return MergedState(self.live.state(), self.live.vector())
+
+    def _check_live(self) -> None:
+        if self.closed is not None:
+            raise self.closed
+        if self.reloading:
+            raise RoomClosed("the document is being read again; try once more in a moment")
+
+    # -- coming and going --------------------
+
+    def attach(self, session: Session) -> None:
+        """Let `session` take part. Our sync step 1 goes first: the client's answer, which holds its offline edits, is
+        then on the wire before the client believes to be synced."""
+        self.stats.connections += 1
+        self.sessions.add(session)
+        self._fanout.add(session)
+        if not self.reloading:
+            self._ask(session)
+        self.send_presence(session)
+
+    def detach(self, session: Session) -> None:
+        self.stats.connections -= 1
+        self.sessions.discard(session)
+        self._fanout.discard(session)
+        self._waiting.discard(session)
+        self._ids.release(session)
+        if self._awareness.leave(session):
+            self._schedule()
+        self._retry_waiting()
+        if not self.sessions:
+            self._host.emptied(self)
+
+    def close(self, error: CollabError) -> None:
+        """End every session with `error`, and take nothing more. What was accepted still goes into the log."""
+        self.flush()
+        self.closed = error
+        for session in list(self.sessions):
+            session.end(error)
+
+    def freeze(self) -> None:
+        """Take nothing more, but leave the sessions open for their acknowledgements."""
+        self.flush()
+        self.closed = RoomClosed("the server is restarting")
+
+    def lost(self, error: CollabError) -> None:
+        """The document is gone from the store: nothing of the room can be saved any more."""
+        batches = [*self._uncommitted, *([] if self._batch is None else [self._batch])]
+        self._pending.clear()
+        self._uncommitted.clear()
+        self._batch = None
+        for batch in batches:
+            batch.finish(error)
+        self.close(error)
+
+    # -- what clients send --------------------
+
+    def receive_update(self, session: Session, payload: bytes, scanned: ScannedUpdate, *, from_sync: bool) -> None:
+        """Accept or hold one scanned update of somebody who may write.
+
+        Raises:
+            LimitExceeded, MessageTooLarge, StoreUnavailable: it cannot be taken; the session ends.
+        """
+        self.stats.updates_received += 1
+        ranges = scanned.ranges
+        if len(ranges) == 1 and not from_sync and not scanned.levels:
+            client, start, end = ranges[0]
+            # Typing: the next edits of a client id that this connection owns.
+            if (
+                client in session.client_ids
+                and self.live.clocks.get(client) == start
+                and (not scanned.needs or self.live.attaches(scanned))
+            ):
+                self._check_space(len(payload))
+                self.live.clocks[client] = end
+                session.batch = self._enqueue(session, session.grant.user_id, payload)
+                return
+        self._receive_any(session, payload, scanned, from_sync)
+
+    def _receive_any(self, session: Session, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> None:
+        live = self.live
+        owners = self._ids.others(session, scanned, live.clocks)
+        if owners or not live.attaches(scanned):
+            self._hold(session, Held(payload, scanned, self._clock.time(), contested=bool(owners)), owners)
+        elif from_sync or (self._may_repeat(payload, scanned) and not live.brings_news(scanned)):
+            # Alone in its flush: it often carries much more than it brings, and only that is to be relayed and stored.
+            self.flush()
+            self._accept(session, session.grant.user_id, payload, scanned)
+            self.flush(news_only=True)
+        else:
+            self._accept(session, session.grant.user_id, payload, scanned)
+
+    @staticmethod
+    def _may_repeat(payload: bytes, scanned: ScannedUpdate) -> bool:
+        return scanned.deletes and (bool(scanned.ranges) or len(payload) >= _REPEATS_BYTES)
+
+    def apply(self, grant: Grant, payload: bytes, scanned: ScannedUpdate, when_done: Callable[[Outcome], None]) -> None:
+        """Accept one scanned update of somebody without a connection. `when_done` is called after the commit.
+
+        Raises:
+            UpdateGap: it builds on edits the document does not have.
+            ClientIdInUse: it adds edits under a client id that an open connection owns.
+            MalformedMessage, MessageTooLarge, StoreUnavailable, RoomClosed.
+        """
+        self._check_live()
+        if self._ids.others(None, scanned, self.live.clocks):
+            raise ClientIdInUse("the update adds edits under a client id that a connected client uses")
+        if not self.live.attaches(scanned):
+            raise UpdateGap("the update builds on edits this document does not have")
+        self.stats.updates_received += 1
+        self.flush()
+        self._check_live()
+        batch = self._accept(None, grant.user_id, payload, scanned)
+        self.flush(news_only=True)
+        if self.reloading:
+            self._pending.clear()
+            self._batch = None
+            raise MalformedMessage("the update cannot be applied to this document")
+        if batch is None or batch.outcome is not None:
+            when_done(self.head)
+        else:
+            batch.when_done.append(when_done)
+
+    def receive_awareness(self, session: Session, payload: bytes) -> None:
+        """Take what a client says about itself.
+
+        Raises:
+            MalformedMessage, LimitExceeded.
+        """
+        entries = decode_awareness(
+            payload,
+            entries_max=self.limits.awareness_entries_max,
+            state_bytes_max=self.limits.awareness_state_bytes_max,
+        )
+        if self._awareness.receive(session, entries, self._clock.time()):
+            self._schedule()
+
+    def answer_sync(self, session: Session, state_vector: bytes) -> None:
+        """Answer a client's sync step 1.
+
+        Raises:
+            MalformedMessage: not a state vector.
+            Panicked: it cannot be answered.
+        """
+        if session.missed_since is not None:
+            session.missed_since = state_vector
+            session.asked = True
+            return
+        session.write(self.frame(session.dialect.sync_step_2(self.live.since(state_vector))))
+
+    def send_presence(self, session: Session) -> None:
+        for payload in self._awareness.snapshot():
+            session.write(self.frame(session.dialect.awareness(payload)))
+
+    def set_writable(self, session: Session, ready: bool) -> None:
+        """Rule R4."""
+        if self.reloading:
+            session.end(RoomClosed("the document is being read again"))
+        elif not ready and session.missed_since is None:
+            session.missed_since = self.live.vector()
+            self._fanout.discard(session)
+        elif ready and session.missed_since is not None:
+            since, session.missed_since = session.missed_since, None
+            asked, session.asked = session.asked, False
+            self._fanout.add(session)
+            self.stats.resyncs += 1
+            if asked:
+                self.answer_sync(session, since)
+            else:
+                session.write(self.frame(session.dialect.update(self.live.since(since))))
+            self.send_presence(session)
+
+    # -- accepting --------------------
+
+    def _accept(
+        self, session: Session | None, user_id: str | None, payload: bytes, scanned: ScannedUpdate
+    ) -> Batch | None:
+        """Queue for the next flush. Returns the batch whose commit makes it saved; None: it is saved already."""
+        if scanned.deletes or self.live.brings_news(scanned):
+            self._check_space(len(payload))
+            if scanned.levels and not self.live.nest(scanned.levels):
+                self._check_depth(scanned.levels)
+            clocks = self.live.clocks
+            for client, _, end in scanned.ranges:
+                if end > clocks.get(client, 0):
+                    clocks[client] = end
+                    if session is not None:
+                        self._ids.bind(session, ClientId(client))
+            self._enqueue(session, user_id, payload)
+        # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
+        batch = self._batch or (self._uncommitted[-1] if self._uncommitted else None)
+        if session is not None:
+            session.batch = batch
+        return batch
+
+    def _enqueue(self, session: Session | None, user_id: str | None, payload: bytes) -> Batch:
+        self._pending.append((session, user_id, payload))
+        if self._timer is None:
+            self._schedule()
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = Batch()
+        return batch
+
+    def _check_space(self, size: int) -> None:
+        if self.stats.unsaved_bytes + size > self.limits.unsaved_bytes_max:
+            raise StoreUnavailable("the server cannot save right now; keep your edits and come back later")
+        if self._document_bytes + size > self.limits.document_bytes_max:
+            # What was received overstates what it merged into: measure before refusing.
+            self._document_bytes = len(self.live.state())
+            if self._document_bytes + size > self.limits.document_bytes_max:
+                raise MessageTooLarge(f"a document may have {self.limits.document_bytes_max} bytes; this one is full")
+        self._document_bytes += size
+
+    def _check_depth(self, levels: int) -> None:
+        self.flush()
+        self._check_live()
+        self.live.measure_levels()
+        if not self.live.nest(levels):
+            raise LimitExceeded("shared types are nested too deep")
+
+    # -- updates that wait --------------------
+
+    def _hold(self, session: Session, held: Held, owners: list[Session]) -> None:
+        self._waiting.hold(session, held)
+        self.stats.updates_held += 1
+        self._host.holding(self)
+        for owner in owners:
+            owner.connection.probe(_PROBE_SECONDS)
+        if not owners:
+            self._ask(session)
+
+    def _ask(self, session: Session) -> None:
+        """Ask a client for what the document lacks."""
+        self.flush()
+        if not self.reloading:
+            session.write(self.frame(session.dialect.sync_step_1(self.live.vector())))
+
+    def _retry_waiting(self) -> None:
+        if self._waiting:
+            self._waiting.retry(self._accept_held)
+
+    def _accept_held(self, session: Session, held: Held) -> bool:
+        live = self.live
+        if held.contested:
+            barred = bool(self._ids.others(session, held.scanned, live.clocks))
+        else:
+            # It came before anybody owned the id, so a connection that merely filled the gap does not bar it; one
+            # that announces the id as its own does.
+            barred = self._ids.announced_by_another(session, held.scanned, live.clocks)
+        if barred or self.reloading or not live.attaches(held.scanned):
+            return False
+        self._accept(session, session.grant.user_id, held.payload, held.scanned)
+        return True
+
+    def expire_held(self) -> bool:
+        """End sessions whose updates have waited too long. Returns whether any still wait."""
+        self._waiting.expire(self._clock.time())
+        return bool(self._waiting)
+
+    # -- flush and commit --------------------
+
+    def _schedule(self) -> None:
+        if self._timer is None:
+            wait = self._flushed_at + self._rest() - self._clock.time()
+            self._timer = self._clock.call_soon(self.flush) if wait <= 0 else self._clock.call_later(wait, self.flush)
+
+    def _rest(self) -> float:
+        if self._flush_cost < _IDLE_COST:
+            return 0.0
+        return min(self.limits.flush_seconds_max, _DUTY * self._flush_cost)
+
+    def flush(self, *, news_only: bool = False) -> None:
+        """Apply, relay and submit what is pending (rule R3); with `news_only`, just what is new in it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.reloading:
+            return
+        started = self._clock.time()
+        if self._pending:
+            self._flush_updates(news_only)
+        if self._awareness.dirty:
+            for payload in self._awareness.take_changes():
+                self._fanout.send(_encode_awareness, payload, skip=None)
+        self._flushed_at = self._clock.time()
+        self._flush_cost += (self._flushed_at - started - self._flush_cost) * 0.2
+
+    def _flush_updates(self, news_only: bool) -> None:
+        pending = self._pending
+        updates = [payload for _, _, payload in pending]
+        try:
+            update = self.live.apply_news(updates) if news_only else self.live.apply(updates)
+        except Panicked:
+            self.fault()
+            return
+        batch, self._batch = self._batch, None
+        self._pending = []
+        assert batch is not None
+        if update is None:
+            self._settle(batch)
+            return
+        self.stats.flushes += 1
+        sender, user_id, _ = pending[0]
+        if len(pending) == 1:
+            batch.updates = [NewUpdate(user_id, update)]
+        else:
+            if any(session is not sender for session, _, _ in pending):
+                sender = None
+            if all(user == user_id for _, user, _ in pending):
+                batch.updates = [NewUpdate(user_id, update)]
+            else:
+                batch.updates = merge_runs(NewUpdate(user, payload) for _, user, payload in pending)
+        self._fanout.send(_encode_update, update, skip=sender)
+        self._submit(batch, len(update))
+        self._retry_waiting()
+
+    def _settle(self, batch: Batch) -> None:
+        """It brought nothing new after all: it is saved with what was accepted before it."""
+        if self._uncommitted:
+            self._uncommitted[-1].when_done.append(batch.finish)
+        else:
+            batch.finish(self.head)
+
+    def _submit(self, batch: Batch, size: int) -> None:
+        self.rows_since_checkpoint += len(batch.updates)
+        self._bytes_since += size
+        if self._checkpoint_due():
+            batch.checkpoint = self.merged_state()
+            self.rows_since_checkpoint = self._bytes_since = 0
+            self._document_bytes = self._checkpoint_bytes = len(batch.checkpoint.state)
+        self._uncommitted.append(batch)
+        self._host.submit(self, batch)
+
+    def _checkpoint_due(self) -> bool:
+        return self.rows_since_checkpoint >= self.limits.checkpoint_rows or self._bytes_since >= max(
+            self.limits.checkpoint_bytes, self._checkpoint_bytes
+        )
+
+    def committed(self, batches: list[Batch], last_seq: Seq, rows: int) -> None:
+        """The log has these batches, the oldest uncommitted ones, as `rows` rows that end with `last_seq`."""
+        del self._uncommitted[: len(batches)]
+        before = Seq(last_seq - rows)
+        if before > self.head:
+            self._host.fill_gap(self, self.head, before)
+        elif batches[-1].checkpoint is not None:
+            self._host.write_checkpoint(self, last_seq, batches[-1].checkpoint)
+        self.head = last_seq
+        for batch in batches:
+            batch.finish(last_seq)
+
+    def integrate(self, rows: list[StoredUpdate]) -> None:
+        """Apply and relay rows that another writer committed."""
+        self.flush()
+        if self.reloading:
+            return
+        try:
+            update = self.live.apply_news([row.payload for row in rows])
+            self.live.refresh_clocks()
+        except Panicked:
+            self.fault()
+            return
+        if update is not None:
+            self._fanout.send(_encode_update, update, skip=None)
+            self._retry_waiting()
+
+    # -- after a fault --------------------
+
+    def postpone(self, session: Session, message: bytes) -> None:
+        """Keep a message until the document is read again.
+
+        Raises:
+            StoreUnavailable: it takes too long.
+        """
+        self._backlog_bytes += len(message)
+        if self._backlog_bytes > self.limits.sync_bytes_max:
+            raise StoreUnavailable("the server cannot read this document right now; come back later")
+        self._backlog.append((session, message))
+
+    def fault(self) -> None:
+        """The Doc is not to be trusted any more: have the document read again."""
+        if not self.reloading:
+            self.reloading = True
+            self.stats.reloads += 1
+            self._host.reload(self)
+
+    def reloaded(self, loaded: LoadedDocument) -> None:
+        """Rule R5: go on with a fresh Doc, without the updates that pycrdt cannot take.
+
+        Raises:
+            Panicked: the stored document itself cannot be applied.
+        """
+        self._adopt(loaded)
+        pending, self._pending = self._pending, []
+        batch, self._batch = self._batch, None
+        good, bad = sift(self.live.state(), [(entry, entry[2]) for entry in pending])
+        self.reloading = False
+        for session, _, _ in bad:
+            if session is not None:
+                session.end(MalformedMessage("an update cannot be applied to this document"))
+        for entry in good:
+            self._pending, self._batch = [entry], Batch()
+            self._flush_updates(news_only=False)
+        self.live.refresh_clocks()
+        if batch is not None:
+            self._settle(batch)
+        for session in list(self.sessions):
+            self._ask(session)
+        backlog, self._backlog, self._backlog_bytes = self._backlog, [], 0
+        for session, message in backlog:
+            session.receive(message)
+
+
+def _encode_update(dialect: Dialect, update: bytes) -> bytes:
+    return dialect.update(update)
+
+
+def _encode_awareness(dialect: Dialect, payload: bytes) -> bytes:
+    return dialect.awareness(payload)

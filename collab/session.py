@@ -1,0 +1,171 @@
+"""One client in one room: its messages in, its refusals out. No I/O, no clock.
+
+S1  Every message is decoded and scanned completely before any of it takes effect.
+S2  Who may not write changes nothing: the update is neither applied, relayed nor stored, and the client is told.
+S3  After a refusal nothing is acknowledged on this connection any more.
+S4  A fault in a message ends this session alone.
+"""
+
+from typing import TYPE_CHECKING
+
+from collab.errors import CollabError, MalformedMessage, MessageTooLarge
+from collab.guard import Panicked
+from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, SYNC_STEP_1, SYNC_STEP_2, UPDATE, Dialect
+from collab.ports import Connection
+from collab.scanner import ScannedUpdate, scan_update
+from collab.types import ClientId, Grant
+
+if TYPE_CHECKING:
+    from collab.committer import Batch, Outcome
+    from collab.room import Room
+
+READ_ONLY = "you may read this document, not change it"
+
+
+class Held:
+    """An update that waits for edits it builds on, or for its client id to be free."""
+
+    __slots__ = ("contested", "payload", "scanned", "since")
+
+    def __init__(self, payload: bytes, scanned: ScannedUpdate, since: float, *, contested: bool) -> None:
+        self.payload = payload
+        self.scanned = scanned
+        self.since = since
+        self.contested = contested
+        """It adds edits under a client id that another connection owned when it came."""
+
+
+class Session:
+    """What a transport hands its messages to. Made by `Hub.attach`."""
+
+    __slots__ = (
+        "acks",
+        "asked",
+        "batch",
+        "client_ids",
+        "connection",
+        "dialect",
+        "grant",
+        "held",
+        "missed_since",
+        "open",
+        "refused",
+        "room",
+        "write",
+    )
+
+    def __init__(self, room: "Room", grant: Grant, connection: Connection, dialect: Dialect) -> None:
+        self.room = room
+        self.grant = grant
+        self.connection = connection
+        self.dialect = dialect
+        self.write = connection.write
+        self.open = True
+        self.refused = False
+        self.batch: Batch | None = None
+        """The newest batch that holds something this connection sent; it is acknowledged after that one."""
+        self.acks: list[bytes] = []
+        """Acknowledgements asked for while updates are held: they go out after those are committed."""
+        self.held: list[Held] = []
+        self.client_ids: set[ClientId] = set()
+        """Yjs client ids that this connection owns, because it was the first to add edits under them."""
+        self.missed_since: bytes | None = None
+        """State vector of what the client has, while it reads too slowly to be in the fan-out."""
+        self.asked = False
+        """Meanwhile the client sent a sync step 1, which is to be answered."""
+
+    def receive(self, message: bytes) -> None:
+        """One whole message from the client."""
+        room = self.room
+        if not self.open or room.closed is not None:
+            return
+        try:
+            if room.reloading:
+                room.postpone(self, message)
+                return
+            kind, payload = self.dialect.decode(message)
+            if kind in (UPDATE, SYNC_STEP_2):
+                self._receive_update(payload, from_sync=kind == SYNC_STEP_2)
+            elif kind == AWARENESS:
+                self._check_size(payload)
+                self.room.receive_awareness(self, payload)
+            elif kind == SYNC_STEP_1:
+                self._check_size(payload)
+                self.room.answer_sync(self, payload)
+            elif kind == ACK_REQUEST:
+                self._check_size(payload)
+                self._receive_ack_request(payload)
+            elif kind == QUERY_AWARENESS:
+                self.room.send_presence(self)
+        except CollabError as error:
+            self.end(error)
+        except Panicked:
+            room.fault()
+            self.end(MalformedMessage("the message cannot be applied to this document"))
+
+    def writable(self, ready: bool) -> None:
+        """The transport's buffer ran full (`False`) or drained (`True`)."""
+        if self.open:
+            self.room.set_writable(self, ready)
+
+    def closed(self) -> None:
+        """The socket is gone. Idempotent."""
+        if self.open:
+            self.open = False
+            self.room.detach(self)
+
+    def end(self, error: CollabError) -> None:
+        """Close the connection with the error's code, and leave the room at once."""
+        if self.open:
+            self.room.stats.refusals[type(error).__name__] += 1
+            self.connection.close(error.close_code, str(error))
+            self.closed()
+
+    def _receive_update(self, payload: bytes, *, from_sync: bool) -> None:
+        limits = self.room.limits
+        if len(payload) > (limits.sync_bytes_max if from_sync else limits.message_bytes_max):
+            raise MessageTooLarge(f"an update of {len(payload)} bytes is larger than this server takes")
+        scanned = scan_update(payload)
+        if not self.grant.may_write:
+            self._refuse_update(scanned, from_sync)
+        else:
+            self.room.receive_update(self, payload, scanned, from_sync=from_sync)
+
+    def _refuse_update(self, scanned: ScannedUpdate, from_sync: bool) -> None:
+        # A reader's sync step 2 carries what it already had from us, delete set included: nothing to refuse.
+        if from_sync and not self.room.live.brings_news(scanned):
+            return
+        if not self.refused:
+            self.refused = True
+            self.acks.clear()
+            self.write(self.room.frame(self.dialect.refusal(READ_ONLY)))
+
+    def _receive_ack_request(self, payload: bytes) -> None:
+        if self.refused or not self.grant.may_write:
+            return
+        if self.held:
+            self.acks.append(payload)
+        elif self.batch is None:
+            self._acknowledge(payload)
+        elif self.batch.outcome is not None:
+            self._acknowledge_if_saved(self.batch.outcome, payload)
+        else:
+            self.batch.when_done.append(lambda outcome: self._acknowledge_if_saved(outcome, payload))
+
+    def _acknowledge_if_saved(self, outcome: "Outcome", payload: bytes) -> None:
+        if not isinstance(outcome, CollabError):
+            self._acknowledge(payload)
+
+    def _acknowledge(self, payload: bytes) -> None:
+        if self.open:
+            self.write(self.room.frame(self.dialect.acknowledgement(payload)))
+
+    def release_acks(self) -> None:
+        """Nothing is held any more: the acknowledgements that waited for it follow its batch."""
+        acks, self.acks = self.acks, []
+        for payload in acks:
+            self._receive_ack_request(payload)
+
+    def _check_size(self, payload: bytes) -> None:
+        if len(payload) > self.room.limits.message_bytes_max:
+            raise MessageTooLarge(f"a message of {len(payload)} bytes is larger than this server takes")
