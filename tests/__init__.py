@@ -1,0 +1,1 @@
+"""Tests of Coscribe; `make test` runs them all."""

@@ -1,0 +1,638 @@
+"""The rules of collab.room, collab.session and collab.waiting, one room and its clients in memory."""
+
+import pytest
+from pycrdt import Array, Doc, Map, Text
+
+from collab.awareness import ENTRIES_PER_MESSAGE
+from collab.codec import write_var_bytes, write_var_uint
+from collab.dialects.y_websocket import Y_WEBSOCKET
+from collab.guard import Panicked
+from collab.limits import RoomLimits
+from collab.live import LEVELS_MAX, LiveDocument
+from collab.ports import Checkpoint, LoadedDocument, NewUpdate, StoredUpdate
+from collab.scanner import scan_update
+from collab.types import Grant, Role, Seq
+from tests.collab.pairs import DOCUMENT, Peer, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def in_bad_order() -> tuple[bytes, bytes, bytes]:
+    """Three updates of one client, newest first: pycrdt loses map key `x` when it sees them in this order."""
+    return (
+        bytes.fromhex("010105012801016d0179017c3f80000000"),
+        bytes.fromhex("01010502a80500017c400000000105010001"),
+        bytes.fromhex("010105002801016d0178017c0000000000"),
+    )
+
+
+# -- sync --------------------
+
+
+def test_two_clients_see_each_others_edits(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    a.text += "hello "
+    world.settle()
+    b.text += "world 🌍"
+    world.settle()
+    assert str(a.text) == str(b.text) == world.stored_text() == "hello world 🌍"
+
+
+def test_our_sync_step_1_comes_before_our_sync_step_2(world: World) -> None:
+    first, second = world.peer().connection.inbox
+    assert first[:2] == b"\x00\x00"
+    assert second[:2] == b"\x00\x01"
+
+
+def test_a_late_joiner_gets_everything_and_brings_its_offline_edits(world: World) -> None:
+    a = world.peer()
+    a.text += "here"
+    world.settle()
+    late = Peer(world)
+    late.text += "offline "
+    late.outbox.clear()
+    late.attach()
+    world.peers.append(late)
+    world.settle()
+    assert str(a.text) == str(late.text) == world.stored_text()
+    assert "offline" in str(a.text)
+
+
+@pytest.mark.rule("R3")
+def test_edits_of_one_turn_become_one_frame_and_one_row(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    rows = len(world.log.rows)
+    for word in ["one", "two", "three"]:
+        a.text += word
+    a.push()
+    world.clock.advance()
+    assert len(b.connection.inbox) == 1
+    b.pull()
+    assert str(b.text) == "onetwothree"
+    world.log.commit(world.room)
+    assert len(world.log.rows) == rows + 1
+
+
+@pytest.mark.rule("R3")
+def test_the_author_alone_in_a_flush_gets_no_echo_of_it(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.text += "x"
+    a.push()
+    world.clock.advance()
+    assert a.connection.inbox == []
+    assert len(b.connection.inbox) == 1
+
+
+@pytest.mark.rule("C3")
+def test_rows_of_two_people_are_never_merged_and_keep_their_order(world: World) -> None:
+    anna, ben = world.peer(user="anna"), world.peer(user="ben")
+    world.settle()
+    for peer in (anna, ben, anna):
+        peer.text += peer.grant.user_id or ""
+        peer.push()
+    world.clock.advance()
+    world.log.commit(world.room)
+    assert [row.user_id for row in world.log.rows] == ["anna", "ben", "anna"]
+
+
+def test_an_update_the_document_has_is_not_stored_again(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    a.text += "once"
+    del a.text[0:1]
+    world.settle()
+    rows = len(world.log.rows)
+    b.send(Y_WEBSOCKET.sync_step_2(a.doc.get_update()))
+    b.send(Y_WEBSOCKET.update(a.doc.get_update()))
+    world.settle()
+    assert len(world.log.rows) == rows
+
+
+def test_a_step_2_that_carries_old_deletions_stores_only_what_is_new(world: World) -> None:
+    a = world.peer()
+    for kept in range(50):
+        a.text += "ab"
+        del a.text[kept : kept + 1]
+    world.settle()
+    offline = Peer(world)
+    offline.doc.apply_update(a.doc.get_update())
+    offline.outbox.clear()
+    offline.text += "!"
+    offline.outbox.clear()
+    sent = len(offline.doc.get_update(a.doc.get_state()))
+    offline.attach()
+    world.peers.append(offline)
+    world.settle()
+    assert len(world.log.rows[-1].payload) < sent / 2
+    assert world.stored_text() == str(offline.text)
+
+
+# -- acknowledgements --------------------
+
+
+@pytest.mark.rule("R3")
+def test_an_acknowledgement_waits_for_the_commit_and_the_relay_does_not(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.text += "x"
+    a.push()
+    a.ask_ack(7)
+    world.clock.advance()
+    b.pull()
+    a.pull()
+    assert str(b.text) == "x"
+    assert a.acks == []
+    world.log.commit(world.room)
+    a.pull()
+    assert a.acks == [b"\x07"]
+
+
+def test_an_acknowledgement_with_nothing_before_it_comes_at_once(world: World) -> None:
+    a = world.peer()
+    a.ask_ack(1)
+    a.pull()
+    assert a.acks == [b"\x01"]
+
+
+def test_repeating_somebodys_uncommitted_edit_is_acknowledged_with_that_edit(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.text += "x"
+    a.push()
+    world.clock.advance()
+    b.pull()
+    b.send(Y_WEBSOCKET.sync_step_2(b.doc.get_update()))
+    b.ask_ack(1)
+    b.pull()
+    assert b.acks == []
+    world.log.commit(world.room)
+    b.pull()
+    assert b.acks == [b"\x01"]
+
+
+@pytest.mark.rule("S2")
+@pytest.mark.rule("S3")
+def test_a_reader_changes_nothing_is_told_so_and_gets_no_acknowledgement(world: World) -> None:
+    writer, reader = world.peer(), world.peer(role=Role.READER)
+    writer.text += "mine"
+    world.settle()
+    rows = len(world.log.rows)
+    reader.text += " and yours"
+    reader.push()
+    reader.send(Y_WEBSOCKET.sync_step_2(reader.doc.get_update()))
+    reader.ask_ack(1)
+    world.settle()
+    assert str(writer.text) == "mine"
+    assert len(world.log.rows) == rows
+    assert reader.refusals == 1
+    assert reader.acks == []
+    writer.text += "!"
+    world.settle()
+    assert "!" in str(reader.text)
+
+
+# -- what would stay pending --------------------
+
+
+@pytest.mark.rule("R1")
+def test_updates_in_a_bad_order_from_three_clients_end_as_in_order(world: World) -> None:
+    senders = [world.peer() for _ in range(3)]
+    world.settle()
+    for peer, update in zip(senders, in_bad_order(), strict=True):
+        peer.send(Y_WEBSOCKET.update(update))
+    world.settle()
+    reference = LiveDocument(list(reversed(in_bad_order())))
+    assert world.room.live.clocks == reference.clocks
+    assert LiveDocument([row.payload for row in world.log.rows]).state() == reference.state()
+    assert all(peer.session.open for peer in senders)
+
+
+@pytest.mark.rule("R1")
+def test_a_gap_is_asked_for_and_never_stored_before_it_is_filled(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.text += "one "
+    a.text += "two"
+    first, second = a.outbox
+    a.outbox.clear()
+    a.send(Y_WEBSOCKET.update(second))
+    a.ask_ack(2)
+    world.clock.advance()
+    world.log.commit(world.room)
+    assert world.log.rows == []
+    assert a.connection.inbox[-1][:2] == b"\x00\x00"
+    a.connection.inbox.clear()
+    a.send(Y_WEBSOCKET.update(first))
+    world.clock.advance()
+    assert a.acks == []
+    world.settle()
+    assert a.acks == [b"\x02"]
+    assert str(b.text) == world.stored_text() == "one two"
+
+
+@pytest.mark.rule("R1")
+def test_an_insert_next_to_unknown_text_and_a_deletion_of_it_wait_as_well(world: World) -> None:
+    author, other = Doc[Text](client_id=10), Doc[Text](client_id=20)
+    text = author.get("text", type=Text)
+    text += "known"
+    base = author.get_update()
+    other.apply_update(base)
+    before = other.get_state()
+    other.get("text", type=Text).insert(2, "-")
+    insertion = other.get_update(before)
+    before = other.get_state()
+    del other.get("text", type=Text)[0:1]
+    deletion = other.get_update(before)
+    a = world.peer()
+    a.send(Y_WEBSOCKET.update(insertion))
+    a.send(Y_WEBSOCKET.update(deletion))
+    world.clock.advance()
+    assert world.room.live.clocks == {}
+    a.send(Y_WEBSOCKET.update(base))
+    world.settle()
+    assert world.stored_text() == str(other.get("text", type=Text))
+
+
+@pytest.mark.rule("R1")
+def test_a_gap_that_is_never_filled_ends_the_session_alone(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.connection.inbox.clear()
+    a.send(Y_WEBSOCKET.update(in_bad_order()[0]))
+    world.clock.advance(world.room.limits.held_seconds_max + 1)
+    assert not world.room.expire_held()
+    assert a.connection.close_code == 1008
+    assert b.session.open
+
+
+def test_too_many_gaps_end_the_session() -> None:
+    world = World(limits=RoomLimits(held_updates_max=4))
+    a = world.peer()
+    for _ in range(5):
+        a.send(Y_WEBSOCKET.update(in_bad_order()[0]))
+    assert a.connection.close_code == 1008
+    assert world.log.rows == []
+
+
+# -- client ids --------------------
+
+
+@pytest.mark.rule("R2")
+def test_edits_under_a_connected_clients_id_are_not_taken(world: World) -> None:
+    victim = world.peer(client_id=77)
+    victim.text += "v"
+    world.settle()
+    thief = world.peer()
+    fake = Doc[Text](client_id=77)
+    fake.apply_update(victim.doc.get_update())
+    before = fake.get_state()
+    fake.get("text", type=Text).insert(0, "stolen")
+    thief.send(Y_WEBSOCKET.update(fake.get_update(before)))
+    thief.ask_ack(1)
+    victim.text += "ictim"
+    world.settle()
+    assert world.stored_text() == "victim"
+    assert thief.acks == []
+    assert victim.connection.probes
+    world.clock.advance(world.room.limits.held_seconds_max + 1)
+    world.room.expire_held()
+    assert thief.connection.close_code == 1008
+    assert victim.session.open
+
+
+@pytest.mark.rule("R2")
+def test_an_announced_id_is_protected_before_its_first_edit(world: World) -> None:
+    victim = world.peer(client_id=77)
+    victim.announce(77, 1)
+    thief = world.peer()
+    fake = Doc[Text](client_id=77)
+    fake.get("text", type=Text).insert(0, "stolen")
+    thief.send(Y_WEBSOCKET.update(fake.get_update()))
+    world.settle()
+    assert world.stored_text() == ""
+
+
+@pytest.mark.rule("R2")
+def test_a_client_that_comes_back_beside_its_dead_connection_is_heard_when_that_is_gone(world: World) -> None:
+    old = world.peer(client_id=5)
+    old.text += "before"
+    world.settle()
+    again = Peer(world, client_id=5)
+    again.doc.apply_update(old.doc.get_update())
+    again.outbox.clear()
+    again.text += " after"
+    again.attach()
+    world.peers = [again]
+    again.pull()
+    again.ask_ack(3)
+    world.settle()
+    assert world.stored_text() == "before"
+    assert again.acks == []
+    old.drop()
+    world.settle()
+    assert world.stored_text() == "before after"
+    assert again.acks == [b"\x03"]
+
+
+def test_another_client_may_bring_the_edits_of_somebody_who_is_not_here(world: World) -> None:
+    author = world.peer(client_id=5)
+    author.text += "a"
+    world.settle()
+    author.drop()
+    author.text += "bc"
+    carrier = world.peer()
+    carrier.doc.apply_update(author.doc.get_update())
+    carrier.push()
+    world.settle()
+    assert world.stored_text() == "abc"
+
+
+# -- presence --------------------
+
+
+@pytest.mark.rule("A1")
+def test_presence_is_seen_and_gone_with_the_connection(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    a.announce(11, 1, '{"name":"Anna"}')
+    world.settle()
+    assert b.present() == {11: '{"name":"Anna"}'}
+    late = world.peer()
+    late.pull()
+    assert late.present() == {11: '{"name":"Anna"}'}
+    a.drop()
+    world.clock.advance()
+    b.pull()
+    assert b.present() == {}
+
+
+@pytest.mark.rule("A1")
+def test_nobody_speaks_for_somebody_elses_presence(world: World) -> None:
+    a, b, c = world.peer(), world.peer(), world.peer()
+    a.announce(11, 1, '{"name":"Anna"}')
+    b.announce(22, 1)
+    world.settle()
+    b.announce(11, 9, '{"name":"Mallory"}')
+    b.announce(11, 9, "null")
+    world.settle()
+    assert c.present()[11] == '{"name":"Anna"}'
+    a.announce(11, 2, '{"name":"Anna!"}')
+    world.settle()
+    assert c.present()[11] == '{"name":"Anna!"}'
+
+
+@pytest.mark.rule("A4")
+@pytest.mark.parametrize("state", ["{", "NaN", "\ufeff{}", "[" * 5000])
+def test_a_state_that_is_no_json_ends_its_sender_only(world: World, state: str) -> None:
+    a, b = world.peer(), world.peer()
+    a.announce(11, 1, state)
+    world.settle()
+    assert a.connection.close_code == 1007
+    assert b.session.open
+    assert b.present() == {}
+
+
+def test_a_large_room_is_described_in_messages_a_client_may_repeat(world: World) -> None:
+    for client in range(ENTRIES_PER_MESSAGE + 10):
+        world.peer().announce(1000 + client, 1)
+    world.clock.advance()
+    late = world.peer()
+    late.pull()
+    assert len(late.present()) == ENTRIES_PER_MESSAGE + 10
+    assert len(late.awareness) == 2
+    for payload in late.awareness:
+        late.send(Y_WEBSOCKET.awareness(payload))
+    assert late.session.open
+
+
+def test_an_awareness_message_with_too_many_entries_is_refused(world: World) -> None:
+    a = world.peer()
+    entry = write_var_uint(1) + write_var_uint(1) + write_var_bytes(b"{}")
+    a.send(Y_WEBSOCKET.awareness(write_var_uint(100_000) + entry * 100_000))
+    assert a.connection.close_code == 1008
+
+
+# -- slow readers --------------------
+
+
+@pytest.mark.rule("R4")
+def test_a_slow_reader_gets_nothing_until_it_reads_again_and_then_everything(world: World) -> None:
+    a, slow = world.peer(), world.peer()
+    world.settle()
+    slow.session.writable(False)
+    for _ in range(10):
+        a.text += "text "
+        a.push()
+        world.clock.advance(0.1)
+    assert slow.connection.inbox == []
+    slow.session.writable(True)
+    assert len(slow.connection.inbox) == 1
+    slow.pull()
+    assert str(slow.text) == "text " * 10
+    a.text += "."
+    world.settle()
+    assert str(slow.text) == "text " * 10 + "."
+
+
+@pytest.mark.rule("R4")
+def test_a_slow_reader_that_asks_again_and_again_is_answered_once(world: World) -> None:
+    a, slow = world.peer(), world.peer()
+    a.text += "body"
+    world.settle()
+    slow.session.writable(False)
+    for _ in range(100):
+        slow.send(Y_WEBSOCKET.sync_step_1(b"\x00"))
+    assert slow.connection.inbox == []
+    slow.session.writable(True)
+    assert [message[:2] for message in slow.connection.inbox] == [b"\x00\x01"]
+
+
+# -- faults --------------------
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"", 1007),
+        (b"\x00", 1007),
+        (b"\x00\x02\x05ab", 1007),
+        (b"\x00\x02\x02\x00\x00trailing", 1007),
+        (b"\x00\x07\x00", 1008),
+        (b"\x09", 1008),
+        (b"\x00\x02\x03\x00\x00\x00", 1007),
+    ],
+)
+def test_a_bad_message_ends_its_session_alone(world: World, message: bytes, code: int) -> None:
+    a, b = world.peer(), world.peer()
+    a.send(message)
+    assert a.connection.close_code == code
+    assert b.session.open
+    b.text += "still works"
+    world.settle()
+    assert world.stored_text() == "still works"
+
+
+def test_a_large_update_is_refused_but_a_large_step_2_is_not() -> None:
+    world = World(limits=RoomLimits(message_bytes_max=1000, sync_bytes_max=5000))
+    a, b = world.peer(), world.peer()
+    world.settle()
+    a.text += "x" * 2000
+    update = a.outbox.pop()
+    b.send(Y_WEBSOCKET.sync_step_2(update))
+    world.settle()
+    assert world.stored_text() == "x" * 2000
+    a.send(Y_WEBSOCKET.update(update))
+    assert a.connection.close_code == 1009
+
+
+def test_a_full_document_takes_no_more_but_is_still_read() -> None:
+    world = World(limits=RoomLimits(document_bytes_max=3000))
+    a, b = world.peer(), world.peer()
+    a.text += "x" * 2500
+    world.settle()
+    a.text += "y" * 1000
+    a.push()
+    assert a.connection.close_code == 1009
+    assert b.session.open
+    assert world.stored_text() == "x" * 2500
+
+
+@pytest.mark.rule("R5")
+def test_after_a_panic_the_document_goes_on_without_the_update_that_caused_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = world.peer(), world.peer()
+    good.text += "committed "
+    world.settle()
+    good.text += "relayed "
+    good.push()
+    world.clock.advance()
+    poison = Doc[Text](client_id=666)
+    poison.get("text", type=Text).insert(0, "poison")
+    original = LiveDocument.apply
+
+    def panics(live: LiveDocument, updates: list[bytes]) -> bytes:
+        if any(b"poison" in update for update in updates):
+            raise Panicked("block parent")
+        return original(live, updates)
+
+    monkeypatch.setattr(LiveDocument, "apply", panics)
+    good.text += "pending "
+    good.push()
+    good.ask_ack(5)
+    bad.send(Y_WEBSOCKET.update(poison.get_update()))
+    world.clock.advance()
+    assert world.log.reloads == 1
+    good.text += "meanwhile"
+    good.push()
+    rows = [StoredUpdate(Seq(i + 1), None, 0, row.payload) for i, row in enumerate(world.log.rows)]
+    world.room.reloaded(LoadedDocument("e", None, rows, Seq(len(rows))))
+    world.settle()
+    assert bad.connection.close_code == 1007
+    assert good.session.open
+    assert good.acks == [b"\x05"]
+    assert str(good.text) == world.stored_text() == "committed relayed pending meanwhile"
+
+
+# -- checkpoints and other writers --------------------
+
+
+def test_a_checkpoint_covers_exactly_the_rows_it_says() -> None:
+    world = World(limits=RoomLimits(checkpoint_rows=3))
+    a = world.peer()
+    for i in range(7):
+        a.text += str(i)
+        world.settle()
+    assert [through for through, _ in world.log.checkpoints] == [3, 6]
+    through, merged = world.log.checkpoints[-1]
+    rows = LiveDocument([row.payload for row in world.log.rows[:through]])
+    assert LiveDocument([merged.state]).clocks == rows.clocks
+    cold = World(
+        LoadedDocument(
+            "e", Checkpoint(Seq(6), merged.state), [StoredUpdate(Seq(7), None, 0, world.log.rows[6].payload)], Seq(7)
+        )
+    )
+    reader = cold.peer()
+    reader.pull()
+    assert str(reader.text) == "0123456"
+
+
+def test_rows_of_another_writer_are_noticed_and_relayed(world: World) -> None:
+    a = world.peer()
+    world.settle()
+    elsewhere = Doc[Text](client_id=3)
+    elsewhere.get("text", type=Text).insert(0, "elsewhere")
+    row = NewUpdate(None, elsewhere.get_update())
+    world.log.rows.append(row)
+    a.text += "here"
+    world.settle()
+    assert world.log.gaps == [(0, 1)]
+    world.room.integrate([StoredUpdate(Seq(1), None, 0, row.payload)])
+    world.settle()
+    assert "elsewhere" in str(a.text)
+
+
+# -- edits without a connection --------------------
+
+
+def test_an_update_without_a_connection_is_relayed_and_told_its_seq(world: World) -> None:
+    a = world.peer()
+    world.settle()
+    doc = Doc[Text]()
+    doc.get("text", type=Text).insert(0, "posted")
+    update = doc.get_update()
+    outcomes: list[object] = []
+    grant = Grant(DOCUMENT, Role.EDITOR, "script")
+    world.room.apply(grant, update, scan_update(update), outcomes.append)
+    assert outcomes == []
+    world.log.commit(world.room)
+    assert outcomes == [1]
+    world.room.apply(grant, update, scan_update(update), outcomes.append)
+    assert outcomes == [1, 1]
+    world.settle()
+    assert str(a.text) == "posted"
+    assert [row.user_id for row in world.log.rows] == ["script"]
+
+
+# -- depth --------------------
+
+
+def test_types_nested_by_many_updates_together_end_before_they_can_overflow_the_stack(world: World) -> None:
+    """Each update is fine by itself; yrs dies when it deletes some 33,000 levels of arrays in arrays."""
+    a, b = world.peer(), world.peer()
+    client = 9
+    head = b"\x01\x01" + write_var_uint(client)
+    a.send(Y_WEBSOCKET.update(head + b"\x00\x07\x01\x01t\x00\x00"))
+    clock = 1
+    while a.session.open and clock < 5_000:
+        a.send(
+            Y_WEBSOCKET.update(
+                head
+                + write_var_uint(clock)
+                + b"\x07\x00"
+                + write_var_uint(client)
+                + write_var_uint(clock - 1)
+                + b"\x00\x00"
+            )
+        )
+        clock += 1
+    assert a.connection.close_code == 1008
+    assert clock <= LEVELS_MAX + 1
+    assert b.session.open
+    b.text += "others go on"
+    world.settle()
+    assert "others go on" in world.stored_text()
+
+
+def test_many_types_side_by_side_are_not_taken_for_deep(world: World) -> None:
+    a = world.peer()
+    array = a.doc.get("list", type=Array)
+    for _ in range(LEVELS_MAX + 100):
+        array.append(Map())
+        a.push()
+    world.settle()
+    assert a.session.open
