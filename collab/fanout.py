@@ -40,6 +40,12 @@ class FanOut:
             if len(writes) == 1 and writes[0] is skipped:
                 continue
             frame = self._frame(encode(dialect, payload))
-            for write in writes:
-                if write is not skipped:
-                    write(frame)
+            remaining = iter(writes)
+            while True:
+                try:
+                    for write in remaining:
+                        if write is not skipped:
+                            write(frame)
+                    break
+                except RuntimeError:
+                    continue  # A dead socket whose end has not been reported yet: the others still get theirs.

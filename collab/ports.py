@@ -113,10 +113,11 @@ class UpdateLog(Protocol):
 
 
 class Connection(Protocol):
-    """One client's socket as a room sees it: synchronous, never blocks, never raises for a dead peer."""
+    """One client's socket as a room sees it: synchronous, never blocks."""
 
-    def write(self, frame: bytes) -> None:
-        """Queue a ready-made frame (see `FrameEncoder`)."""
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Queues a ready-made frame (see `FrameEncoder`). Raises RuntimeError when the socket is dead."""
         ...
 
     def close(self, code: int, reason: str) -> None:

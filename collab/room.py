@@ -288,11 +288,11 @@ class Room:
             session.missed_since = state_vector
             session.asked = True
             return
-        session.write(self.frame(session.dialect.sync_step_2(self.live.since(state_vector))))
+        session.send(session.dialect.sync_step_2(self.live.since(state_vector)))
 
     def send_presence(self, session: Session) -> None:
         for payload in self._awareness.snapshot():
-            session.write(self.frame(session.dialect.awareness(payload)))
+            session.send(session.dialect.awareness(payload))
 
     def set_writable(self, session: Session, ready: bool) -> None:
         """Rule R4."""
@@ -309,7 +309,7 @@ class Room:
             if asked:
                 self.answer_sync(session, since)
             else:
-                session.write(self.frame(session.dialect.update(self.live.since(since))))
+                session.send(session.dialect.update(self.live.since(since)))
             self.send_presence(session)
 
     # -- accepting --------------------
@@ -376,7 +376,7 @@ class Room:
         """Ask a client for what the document lacks."""
         self.flush()
         if not self.reloading:
-            session.write(self.frame(session.dialect.sync_step_1(self.live.vector())))
+            session.send(session.dialect.sync_step_1(self.live.vector()))
 
     def _retry_waiting(self) -> None:
         if self._waiting:

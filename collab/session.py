@@ -6,6 +6,7 @@ S3  After a refusal nothing is acknowledged on this connection any more.
 S4  A fault in a message ends this session alone.
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from collab.errors import CollabError, MalformedMessage, MessageTooLarge
@@ -108,6 +109,12 @@ class Session:
         if self.open:
             self.room.set_writable(self, ready)
 
+    def send(self, message: bytes) -> None:
+        """Write one message of our dialect to this client alone."""
+        # The transport reports a dead socket by `closed`, at its own time.
+        with contextlib.suppress(RuntimeError):
+            self.write(self.room.frame(message))
+
     def closed(self) -> None:
         """The socket is gone. Idempotent."""
         if self.open:
@@ -138,7 +145,7 @@ class Session:
         if not self.refused:
             self.refused = True
             self.acks.clear()
-            self.write(self.room.frame(self.dialect.refusal(READ_ONLY)))
+            self.send(self.dialect.refusal(READ_ONLY))
 
     def _receive_ack_request(self, payload: bytes) -> None:
         if self.refused or not self.grant.may_write:
@@ -158,7 +165,7 @@ class Session:
 
     def _acknowledge(self, payload: bytes) -> None:
         if self.open:
-            self.write(self.room.frame(self.dialect.acknowledgement(payload)))
+            self.send(self.dialect.acknowledgement(payload))
 
     def release_acks(self) -> None:
         """Nothing is held any more: the acknowledgements that waited for it follow its batch."""

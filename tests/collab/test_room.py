@@ -415,7 +415,29 @@ def test_an_awareness_message_with_too_many_entries_is_refused(world: World) -> 
     assert a.connection.close_code == 1008
 
 
-# -- slow readers --------------------
+# -- fan-out and slow readers --------------------
+
+
+@pytest.mark.rule("F2")
+def test_a_dead_socket_keeps_nothing_from_anybody_else(world: World) -> None:
+    """uvloop raises RuntimeError on a handle that died in an earlier write, before it reports the loss."""
+    a, before, dead, after = (world.peer() for _ in range(4))
+    world.settle()
+
+    def write(_frame: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    dead.session.write = write
+    world.room.set_writable(dead.session, False)
+    world.room.set_writable(dead.session, True)
+    a.text += "for the living"
+    a.push()
+    dead.ask_ack(1)
+    world.clock.advance(0.1)
+    world.log.commit(world.room)
+    for peer in (before, after):
+        peer.pull()
+        assert str(peer.text) == "for the living"
 
 
 @pytest.mark.rule("R4")
