@@ -1,0 +1,209 @@
+"""The catalogue of documents: names, titles, the bin. SQL implementation of the `Documents` port.
+
+Rule D1: a name belongs to one document, also while that lies in the bin.
+Rule D2: names are compared byte by byte (`a` is not `A`) and listed in that order.
+Rule D3: deleting and restoring are idempotent; the bin loses nothing.
+Rule D4: a search finds its text in names and titles whatever the case; no character of it is a wildcard.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal, or_, select, update
+
+from collab.errors import DocumentNotFound
+from collab.types import DocumentId, Seq
+from storage.errors import DocumentExists
+from storage.rows import create_document, find_document, fold, new_epoch
+from storage.tables import documents
+from storage.transactions import Transactions
+
+TITLE_CHARACTERS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What is known of a document without loading it. Times in milliseconds since 1970."""
+
+    id: DocumentId
+    title: str
+    epoch: str
+    head: Seq
+    created_at_ms: int
+    updated_at_ms: int
+    """When it was last written to or renamed."""
+    deleted_at_ms: int | None
+    """When it was put into the bin, if it lies there."""
+
+
+DocumentList = list[DocumentInfo]
+
+
+class Documents(Protocol):
+    """The catalogue. Every method may raise StoreUnavailable; those that write also StoreBroken."""
+
+    async def create(self, document: DocumentId, title: str) -> DocumentInfo:
+        """Create an empty document.
+
+        Raises:
+            DocumentExists: the name is taken, if only in the bin.
+            ValueError: the title breaks the rule of `check_title`.
+        """
+        ...
+
+    async def get(self, document: DocumentId) -> DocumentInfo:
+        """Look a document up, also in the bin.
+
+        Raises:
+            DocumentNotFound: it does not exist.
+        """
+        ...
+
+    async def list(
+        self, *, after: DocumentId | None = None, limit: int, query: str | None = None, deleted: bool = False
+    ) -> DocumentList:
+        """The first `limit` documents in the order of their names, of those behind `after`.
+
+        Args:
+            query: Only those with this text in their name or title, in upper or lower case.
+            deleted: Those in the bin, instead of those that are not.
+
+        Raises:
+            ValueError: `limit` is not positive.
+        """
+        ...
+
+    async def rename(self, document: DocumentId, title: str) -> DocumentInfo:
+        """Give a document another title, also in the bin.
+
+        Raises:
+            DocumentNotFound: it does not exist.
+            ValueError: the title breaks the rule of `check_title`.
+        """
+        ...
+
+    async def delete(self, document: DocumentId) -> DocumentInfo:
+        """Put a document into the bin. One that lies there already keeps its time.
+
+        Raises:
+            DocumentNotFound: it does not exist.
+        """
+        ...
+
+    async def restore(self, document: DocumentId) -> DocumentInfo:
+        """Take a document out of the bin, if it lies there.
+
+        Raises:
+            DocumentNotFound: it does not exist.
+        """
+        ...
+
+
+def check_title(title: str) -> None:
+    """At most TITLE_CHARACTERS_MAX characters, no control characters, nothing that UTF-8 cannot hold.
+
+    Raises:
+        ValueError: the title breaks the rule; the text says how.
+    """
+    if len(title) > TITLE_CHARACTERS_MAX:
+        raise ValueError(f"a title has at most {TITLE_CHARACTERS_MAX} characters")
+    if any(character < " " or "\x7f" <= character < "\xa0" or "\ud800" <= character <= "\udfff" for character in title):
+        raise ValueError("a title has no control characters")
+
+
+class SqlDocuments:
+    """See `Documents` for the contract of each method."""
+
+    def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
+        self._transactions = transactions
+        self._now_ms = now_ms
+
+    async def create(self, document: DocumentId, title: str) -> DocumentInfo:
+        check_title(title)
+        epoch, now_ms = new_epoch(), self._now_ms()
+
+        def work(connection: Connection) -> DocumentInfo:
+            create_document(connection, document, title=title, epoch=epoch, now_ms=now_ms)
+            return _get(connection, document)
+
+        created = await self._transactions.write(work)
+        # The epoch tells ours from somebody else's, also when a lost transaction had to be tried again.
+        if created.epoch != epoch:
+            raise DocumentExists(f"a document {document} exists already")
+        return created
+
+    async def get(self, document: DocumentId) -> DocumentInfo:
+        return await self._transactions.read(lambda connection: _get(connection, document))
+
+    async def list(
+        self, *, after: DocumentId | None = None, limit: int, query: str | None = None, deleted: bool = False
+    ) -> DocumentList:
+        check_limit(limit)
+        if query and not is_findable(query):
+            return []
+
+        def work(connection: Connection) -> DocumentList:
+            in_bin = documents.c.deleted_at_ms.is_not(None)
+            chosen: list[ColumnElement[bool]] = [in_bin if deleted else ~in_bin]
+            if after is not None:
+                chosen.append(documents.c.name > after)
+            if query:
+                chosen.append(_contains(connection, fold(query)))
+            statement = select(documents).where(*chosen).order_by(documents.c.name).limit(limit)
+            return [_info(row) for row in connection.execute(statement)]
+
+        return await self._transactions.read(work)
+
+    async def rename(self, document: DocumentId, title: str) -> DocumentInfo:
+        check_title(title)
+        return await self._update(document, title=title, title_folded=fold(title), updated_at_ms=self._now_ms())
+
+    async def delete(self, document: DocumentId) -> DocumentInfo:
+        now_ms = literal(self._now_ms(), BigInteger)
+        return await self._update(document, deleted_at_ms=func.coalesce(documents.c.deleted_at_ms, now_ms))
+
+    async def restore(self, document: DocumentId) -> DocumentInfo:
+        return await self._update(document, deleted_at_ms=None)
+
+    async def _update(self, document: DocumentId, **values: Any) -> DocumentInfo:
+        def work(connection: Connection) -> DocumentInfo:
+            connection.execute(update(documents).where(documents.c.name == document).values(**values))
+            return _get(connection, document)
+
+        return await self._transactions.write(work)
+
+
+def check_limit(limit: int) -> None:
+    if limit < 1:
+        raise ValueError("limit must be positive")
+
+
+def is_findable(query: str) -> bool:
+    """Whether a title could hold this text. Databases refuse to look for what they cannot store."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in query)
+
+
+def _contains(connection: Connection, folded: str) -> ColumnElement[bool]:
+    # Not LIKE: it has wildcards to escape, and SQLite's limits the length of its pattern.
+    position = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    return or_(position(func.lower(documents.c.name), folded) > 0, position(documents.c.title_folded, folded) > 0)
+
+
+def _get(connection: Connection, document: DocumentId) -> DocumentInfo:
+    row = find_document(connection, document)
+    if row is None:
+        raise DocumentNotFound(f"there is no document {document}")
+    return _info(row)
+
+
+def _info(row: Row[Any]) -> DocumentInfo:
+    return DocumentInfo(
+        id=DocumentId(row.name),
+        title=row.title,
+        epoch=row.epoch,
+        head=Seq(row.head_seq),
+        created_at_ms=row.created_at_ms,
+        updated_at_ms=row.updated_at_ms,
+        deleted_at_ms=row.deleted_at_ms,
+    )

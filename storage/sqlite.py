@@ -1,0 +1,282 @@
+"""SQLite: one writer connection on a thread of its own, any number of readers.
+
+SQLite 3.7.0 to 3.51.2 can lose committed writes when two connections write or checkpoint the same WAL, so:
+
+Rule E1: one connection writes, with WAL and synchronous=FULL; it also does every checkpoint.
+Rule E2: every other connection is read-only.
+Rule E3: a lock file beside the database keeps a second server out.
+
+The writer is a synchronous connection, so a whole transaction is one hop to its thread. The readers go through
+aiosqlite, a thread for each connection.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, NullPool, create_engine, event
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from collab.errors import StoreUnavailable
+from storage.errors import disk_failed
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 5000
+CHECKPOINT_COMMITS = 500
+"""A checkpoint of the WAL is due after so many commits …"""
+CHECKPOINT_GROWTH_BYTES = 4 * 1024 * 1024
+"""… or when the WAL file has grown by so much since the last one."""
+WAL_KEPT_BYTES = 64 * 1024 * 1024
+"""A WAL file that grew beyond this is cut back when it starts over."""
+
+
+class SqliteBackend:
+    """The `Backend` of one SQLite file. Without a writer (opened for reading only), `write` must not be called."""
+
+    def __init__(self, path: Path, lock: "FileLock | None", writer: "Writer | None", readers: int) -> None:
+        self._lock = lock
+        self._writer = writer
+        self._readers = reader_engine(path, readers)
+
+    @classmethod
+    async def open(cls, path: Path, *, exclusive: bool, readers: int) -> Self:
+        """Take the lock, start the writer.
+
+        Raises:
+            StoreUnavailable: another server holds the file, or it cannot be written.
+        """
+        if not exclusive:
+            return cls(path, None, None, readers)
+        warn_of_wal_reset_bug(sqlite3.sqlite_version_info)
+        lock = await asyncio.to_thread(FileLock.acquire, path)
+        try:
+            writer = await Writer.open(path)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, lock, writer, readers)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        async with self._readers.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        assert self._writer is not None
+        return await self._writer.run(work)
+
+    async def close(self) -> None:
+        # The writer goes last: whoever closes last writes the WAL back into the file.
+        await self._readers.dispose()
+        if self._writer is not None:
+            await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+class Writer:
+    """The one connection that writes, and the thread that alone touches it."""
+
+    def __init__(self, path: Path) -> None:
+        self._wal = Path(f"{path}-wal")
+        self._engine = writer_engine(path)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="coscribe-sqlite-writer")
+        self._connection: Connection | None = None
+        self._commits = 0
+        self._wal_bytes = 0
+        self._checkpoint_error: Exception | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        writer = cls(path)
+        try:
+            await writer._call(writer._connect)
+        except BaseException:
+            await writer.close()
+            raise
+        return writer
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction on the writer's thread and commit it durably."""
+        return await self._call(lambda: self._transact(work))
+
+    async def close(self) -> None:
+        await self._call(self._disconnect)
+        self._executor.shutdown(wait=False)
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        job = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            # What runs on the thread cannot be called back. Whoever gives up must not go on before it has ended,
+            # otherwise the same rows could be tried again while they are being written.
+            await asyncio.wait([job])
+            if not job.cancelled():
+                job.exception()  # has been seen; asyncio would log it as forgotten
+            raise
+
+    def _connect(self) -> None:
+        self._connection = self._engine.connect()
+        with self._connection.begin():
+            pass  # BEGIN IMMEDIATE finds out whether the file can be written
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        assert self._connection is not None
+        if self._checkpoint_error is not None:
+            raise self._checkpoint_error
+        with self._connection.begin():
+            result = work(self._connection)
+        self._commits += 1
+        if self._checkpoint_is_due():
+            # Not here: the rows are durable, their writer should not wait for housekeeping.
+            self._executor.submit(self._checkpoint)
+        return result
+
+    def _checkpoint_is_due(self) -> bool:
+        return self._commits >= CHECKPOINT_COMMITS or self._wal_size() > self._wal_bytes + CHECKPOINT_GROWTH_BYTES
+
+    def _checkpoint(self) -> None:
+        """Copy the WAL into the database as far as readers let it.
+
+        SQLite's automatic checkpoint would do so inside a commit, and would keep a failed fsync to itself.
+        """
+        self._commits = 0
+        try:
+            self._pragma("wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            # Busy or full: nothing is lost, the next one comes. A failing disk must stop the next commit.
+            self._checkpoint_error = error if disk_failed(error) else None
+        self._wal_bytes = self._wal_size()
+
+    def _disconnect(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._pragma("wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # All of it is durable in the WAL, from where the next start takes it.
+            _log.warning("the WAL stays behind, its last checkpoint failed: %s", error)
+        self._connection.close()
+        self._connection = None
+
+    def _pragma(self, text: str) -> None:
+        # Through the driver: on an SQLAlchemy connection it would run inside a transaction.
+        assert self._connection is not None
+        driver: Any = self._connection.connection.dbapi_connection
+        driver.execute(f"PRAGMA {text}").fetchall()
+
+    def _wal_size(self) -> int:
+        try:
+            return self._wal.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+class FileLock:
+    """Says to other processes that a server has this database open. Ends with the process, however that ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, database: Path) -> Self:
+        """Lock `<database>.lock`.
+
+        Raises:
+            StoreUnavailable: another process has it, or the directory is missing or cannot be written.
+        """
+        path = Path(f"{database}.lock")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be written: {error.strerror}"
+            raise StoreUnavailable(f"SQLite file {database}: the directory {database.parent} {why}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreUnavailable(
+                f"SQLite file {database}: another Coscribe process ({holder}) has it open"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        # The file stays: whoever removed it could remove the one that a third process has just locked.
+        os.close(self._descriptor)
+
+
+def writer_engine(path: Path) -> Engine:
+    """An engine whose connections write durably, in transactions that are IMMEDIATE and include DDL."""
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(driver: sqlite3.Connection, _record: object) -> None:
+        driver.isolation_level = None  # the driver would begin transactions late, and never for DDL
+        driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        mode = driver.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreUnavailable(f"SQLite file {path}: its file system cannot hold a WAL (journal_mode is {mode})")
+        driver.execute("PRAGMA synchronous=FULL")
+        driver.execute("PRAGMA foreign_keys=ON")
+        driver.execute("PRAGMA wal_autocheckpoint=0")  # `Writer` does it, and sees the errors
+        driver.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader_engine(path: Path, connections: int) -> AsyncEngine:
+    """An engine whose connections cannot write, each transaction on one snapshot."""
+    url = URL.create("sqlite+aiosqlite", database="file:" + quote(str(path)), query={"mode": "ro", "uri": "true"})
+    engine = create_async_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(driver: Any, _record: object) -> None:
+        driver.isolation_level = None
+        cursor = driver.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # In one hop to the connection's thread; a cursor of SQLAlchemy's takes three.
+        driver: Any = connection.connection.dbapi_connection
+        driver.run_async(lambda aiosqlite: aiosqlite.execute("BEGIN"))
+
+    return engine
+
+
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Whether this SQLite can lose committed writes when several connections use one WAL."""
+    if version[:2] == (3, 44):
+        return version < (3, 44, 6)
+    if version[:2] == (3, 50):
+        return version < (3, 50, 7)
+    return (3, 7, 0) <= version < (3, 51, 3)
+
+
+def warn_of_wal_reset_bug(version: tuple[int, int, int]) -> None:
+    if has_wal_reset_bug(version):
+        _log.warning(
+            "SQLite %d.%d.%d can lose committed writes when another program writes to or checkpoints the database "
+            "while Coscribe runs: open it read-only elsewhere, or use SQLite 3.51.3 or newer",
+            *version,
+        )

@@ -1,0 +1,100 @@
+"""The tables, as SQLAlchemy Core sees them, and the checksums in them. Migrations create them; a test compares the two.
+
+Documents and people are interned, so that a row of `updates` costs a few integers and its payload.
+"""
+
+import struct
+import zlib
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    }
+)
+
+# SQLite compares bytes by default; PostgreSQL by the database's locale unless told so.
+BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("name", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    # What searches look through: the databases fold case differently, and SQLite's lower() knows ASCII only.
+    Column("title_folded", Text, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("head_seq", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    # A purged document's key must not come back: checksums and appends in doubt refer to it.
+    sqlite_autoincrement=True,
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("external_id", BYTEWISE_TEXT, nullable=False, unique=True),
+)
+
+# The wide columns come first: PostgreSQL would pad between them otherwise. Without a rowid, SQLite keeps the rows in
+# the order of the primary key, which is the order of every reader, and needs no second tree.
+updates = Table(
+    "updates",
+    metadata,
+    Column("seq", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("person_pk", ForeignKey("people.pk")),
+    Column("checksum", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("document_pk", "seq"),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("through_seq", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), primary_key=True),
+    Column("checksum", Integer, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+_UPDATE_PLACE = struct.Struct("<qqqq")
+_CHECKPOINT_PLACE = struct.Struct("<qq")
+
+
+def update_checksum(payload: bytes, *, document_pk: int, seq: int, person_pk: int | None, at_ms: int) -> int:
+    """CRC-32 over everything a row says, so that neither bit rot nor a row in another one's place passes."""
+    place = _UPDATE_PLACE.pack(document_pk, seq, person_pk or 0, at_ms)
+    return _signed(zlib.crc32(place, zlib.crc32(payload)))
+
+
+def checkpoint_checksum(state_crc: int, *, document_pk: int, through: int) -> int:
+    """CRC-32 over a checkpoint and its place. `state_crc` is the state's own CRC-32, which takes about a millisecond
+    for each MiB and is therefore computed beforehand, off the event loop.
+    """
+    return _signed(zlib.crc32(_CHECKPOINT_PLACE.pack(document_pk, through), state_crc))
+
+
+def _signed(crc: int) -> int:
+    # Four bytes in both databases, whose integers are signed.
+    return crc - (1 << 32) if crc >= 1 << 31 else crc
