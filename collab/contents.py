@@ -262,13 +262,17 @@ def _json_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _json_number(digits: str) -> int:
-    if isinf(float(digits)):
-        raise ValueError("a number is out of range")
-    # serde_json reads these as u64, and yrs has no value for one beyond i64; larger ones it reads as floats.
-    if len(digits) in (19, 20) and digits[0] != "-" and 2**63 <= int(digits) < 2**64:
+def _json_float(number: str) -> int:
+    if isinf(float(number)):
         raise ValueError("a number is out of range")
     return 0
+
+
+def _json_integer(digits: str) -> int:
+    # serde_json reads these as u64, and yrs has no value for one beyond i64; larger ones it reads as floats.
+    if len(digits) in (19, 20) and 2**63 <= int(digits) < 2**64:
+        raise ValueError("a number is out of range")
+    return _json_float(digits)
 
 
 def _json_pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -277,5 +281,5 @@ def _json_pairs(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 _PARSER = json.JSONDecoder(
-    parse_constant=_json_constant, parse_float=_json_number, parse_int=_json_number, object_pairs_hook=_json_pairs
+    parse_constant=_json_constant, parse_float=_json_float, parse_int=_json_integer, object_pairs_hook=_json_pairs
 )

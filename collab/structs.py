@@ -5,6 +5,7 @@ For the questions that need the whole picture: which shared type a root is (`col
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from collab.codec import read_long_var_uint
@@ -34,6 +35,8 @@ class Struct(NamedTuple):
     """It is the value of a key, not an element of the sequence. Only known together with `parent`."""
     type_number: int
     """A TYPE_ number of `collab.contents`; -1 unless `kind` is TYPE."""
+    content: int
+    """Where in the update its content is written."""
 
 
 class StructTable:
@@ -43,9 +46,11 @@ class StructTable:
         self.structs: list[Struct] = []
         self._starts: dict[int, list[int]] = {}
         self._first: dict[int, int] = {}
+        self.update = update
         count, position = _var_uint(update, 0)
         for _ in range(count):
             position = self._read_section(update, position)
+        self._deletions = position
 
     def _read_section(self, data: bytes, position: int) -> int:
         count, position = _var_uint(data, position)
@@ -72,6 +77,22 @@ class StructTable:
         index = self._first[of[0]] + nth
         struct = self.structs[index]
         return index if of[1] < struct.clock + struct.length else None
+
+    def text(self, struct: Struct) -> bytes:
+        """UTF-8 of a STRING."""
+        start, end = span(self.update, struct.content)
+        return self.update[start:end]
+
+    def deletions(self) -> Iterator[tuple[int, int, int]]:
+        """Client, first clock and end of everything it deletes."""
+        count, position = _var_uint(self.update, self._deletions)
+        for _ in range(count):
+            client, position = _var_uint(self.update, position)
+            ranges, position = _var_uint(self.update, position)
+            for _ in range(ranges):
+                start, position = _var_uint(self.update, position)
+                length, position = _var_uint(self.update, position)
+                yield client, start, start + length
 
     def anchors(self) -> list[int | None]:
         """For each struct the index of the one that says its parent: itself, or one it came to stand beside.
@@ -155,7 +176,7 @@ def _read_struct(data: bytes, position: int, client: int, clock: int) -> tuple[S
     position += 1
     if info in (GC, SKIP):
         length, position = _var_uint(data, position)
-        return Struct(info, client, clock, length, None, None, None, False, -1), position
+        return Struct(info, client, clock, length, None, None, None, False, -1, position), position
     origin = right_origin = None
     parent: Id | str | None = None
     keyed = False
@@ -174,5 +195,5 @@ def _read_struct(data: bytes, position: int, client: int, clock: int) -> tuple[S
             position = skip_string(data, position)
     kind = info & 31
     type_number = data[position] if kind == TYPE else -1
-    position, length = skip_content(data, position, kind, depth_max=len(data), name_bytes_max=len(data))
-    return Struct(kind, client, clock, length, origin, right_origin, parent, keyed, type_number), position
+    end, length = skip_content(data, position, kind, depth_max=len(data), name_bytes_max=len(data))
+    return Struct(kind, client, clock, length, origin, right_origin, parent, keyed, type_number, position), end

@@ -1,11 +1,28 @@
 """Replicas that edit at random, in every way pycrdt offers, and what they say to each other."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from pycrdt import Array, Doc, Map, Text, TransactionEvent, XmlElement, XmlFragment, XmlText
 
-ALPHABET = ["a", "b", " ", "\n", "é", "e\u0301", "ß", "漢", "\U0001f600", "👩‍👩‍👧", "שלום", "مرحبا", "\u0000", "\ufffd", "\ufeff"]
+ALPHABET = [
+    "a",
+    "b",
+    " ",
+    "\n",
+    "é",
+    "e\u0301",
+    "ß",
+    "漢",
+    "\U0001f600",
+    "👩‍👩‍👧",
+    "שלום",
+    "مرحبا",
+    "\u0000",
+    "\ufffd",
+    "\ufeff",
+]
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 63, 64, 2**31, -(2**53) + 1, 1.5, 1e300, "", "é\U0001f600", b"\x00\xff"),
     *([1, [2, [3]]], {"a": {"b": [None, "c"]}}, {"": 0}, []),
@@ -16,8 +33,9 @@ MARKS: list[dict[str, Any]] = [{"bold": True}, {"bold": None}, {"color": "#f00"}
 class Replica:
     """A Doc with a text, a map, an array and an XML fragment; `outbox` collects the updates of its own edits."""
 
-    def __init__(self, client_id: int, rng: random.Random) -> None:
+    def __init__(self, client_id: int, rng: random.Random, *, subdocuments: bool = True) -> None:
         self.rng = rng
+        self._subdocuments = subdocuments
         self.doc: Doc[Any] = Doc(client_id=client_id)
         self.text = self.doc.get("text", type=Text)
         self.map = self.doc.get("map", type=Map)
@@ -54,7 +72,14 @@ class Replica:
 
     def _nested(self) -> Any:
         """A value, or a shared type with something in it."""
-        kinds = [lambda: Text(self._words()), lambda: Map({"n": 1, "in": Map({"deep": Array([])})}), lambda: Array([1, "x"])]
+        kinds: list[Callable[[], Any]] = [
+            lambda: Text(self._words()),
+            lambda: Map({"n": 1, "in": Map({"deep": Array([])})}),
+            lambda: Array([1, "x"]),
+            lambda: Doc(guid="a-subdocument"),
+        ]
+        if not self._subdocuments:
+            kinds.pop()
         return self.rng.choice(kinds)() if self.rng.random() < 0.4 else self.rng.choice(VALUES)
 
     def _edit_map(self) -> None:
@@ -122,27 +147,29 @@ def plain(value: Any) -> Any:
     if isinstance(value, Text):
         return value.diff()
     if isinstance(value, XmlText):
-        return ["text", *value.diff(), dict(value.attributes)]
+        return ["text", *value.diff(), dict([*value.attributes])]
     if isinstance(value, XmlElement):
-        return [value.tag, dict(value.attributes), *(plain(child) for child in value.children)]
+        return [value.tag, dict([*value.attributes]), *(plain(child) for child in value.children)]
     if isinstance(value, Map):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, Array):
         return [plain(item) for item in value]
-    return value
+    return "a subdocument" if isinstance(value, Doc) else value
 
 
 CLIENT_IDS = (1, 127, 128, 70_000, 3_283_496_117, 2**32 - 1, 2**32 + 5, 2**53 - 1)
 """Ids of every encoded length, with those that 32 bits would confuse."""
 
 
-def session(rng: random.Random, *, replicas: int, edits: int) -> tuple[list[Replica], list[bytes]]:
+def session(
+    rng: random.Random, *, replicas: int, edits: int, subdocuments: bool = True
+) -> tuple[list[Replica], list[bytes]]:
     """Let `replicas` edit concurrently and hear from each other now and then, in an order that respects causes.
 
     Returns:
         The replicas, none of which need have seen everything, and all updates in one possible order.
     """
-    people = [Replica(client_id, rng) for client_id in rng.sample(CLIENT_IDS, replicas)]
+    people = [Replica(client_id, rng, subdocuments=subdocuments) for client_id in rng.sample(CLIENT_IDS, replicas)]
     log: list[bytes] = []
     heard = dict.fromkeys(range(replicas), 0)
     for _ in range(edits):

@@ -1,0 +1,138 @@
+"""People in front of the web app: pages in Chromium that fail the test for whatever goes wrong inside them."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, expect
+
+from tests import setup
+from tests.servers import ServerProcess
+from tests.support import eventually, skip_or_fail
+
+ARTIFACTS = Path(__file__).parent.parent / "artifacts"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+    "color_scheme": "dark",
+}
+SOCKET_FAILED = "WebSocket connection to "
+STATE_MS = 15_000
+"""How long a state may take to show: the client retries every 2.5 s and waits a second before it says Offline."""
+
+_BLOCKS = """(text) => {
+    const copy = text.cloneNode(true)
+    for (const caret of copy.querySelectorAll('.collaboration-caret__caret')) caret.remove()
+    return [...copy.children].map((block) => block.textContent)
+}"""
+
+
+def chromium() -> str:
+    """Path of the system's Chromium, installed first where that is possible; skips the test without one."""
+    try:
+        setup.chromium()
+    except setup.Missing as reason:
+        skip_or_fail(str(reason))
+    return next(path for name in setup.CHROMIUM_NAMES if (path := shutil.which(name)))
+
+
+async def launch(playwright: Playwright) -> Browser:
+    return await playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+
+
+@dataclass
+class Person:
+    """One browser profile and its page."""
+
+    server: ServerProcess
+    context: BrowserContext
+    page: Page
+    problems: list[str] = field(default_factory=list)
+    server_away: bool = False
+    """While it is set, failed connections are expected and no problem."""
+
+    @property
+    def editor(self) -> Locator:
+        return self.page.get_by_test_id("editor")
+
+    @property
+    def title(self) -> Locator:
+        return self.page.get_by_test_id("title")
+
+    @property
+    def caret_label(self) -> Locator:
+        """The names at the carets of the others."""
+        return self.page.locator(".collaboration-caret__caret .collaboration-caret__label")
+
+    async def open(self, document: str) -> None:
+        await self.page.goto(f"{self.server.url}/d/{document}")
+        await self.editor.wait_for()
+
+    async def write(self, text: str, *, at: str = "End") -> None:
+        """Type at the end or the start (`Home`) of the whole document."""
+        await self.editor.focus()
+        await self.page.keyboard.press(f"Control+{at}")
+        await self.page.keyboard.type(text)
+
+    async def state_is(self, state: str) -> None:
+        await expect(self.page.get_by_test_id("state")).to_have_attribute("data-state", state, timeout=STATE_MS)
+
+    async def text(self) -> str:
+        """The document's blocks, one in each line, without the carets of the others."""
+        blocks: list[str] = await self.editor.evaluate(_BLOCKS)
+        return "\n".join(blocks)
+
+    async def shows(self, text: str) -> None:
+        async def same() -> bool:
+            return await self.text() == text
+
+        try:
+            await eventually(same, "the text")
+        except AssertionError:
+            raise AssertionError(f"expected {text!r}, the page shows {await self.text()!r}") from None
+
+    async def name(self) -> str:
+        """How the others see this person."""
+        label = await self.page.get_by_test_id("presence").get_by_role("button").get_attribute("title")
+        assert label is not None
+        return label.removesuffix(" (you)")
+
+    async def picture(self, name: str) -> None:
+        ARTIFACTS.mkdir(exist_ok=True)
+        await self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+    def watch(self) -> None:
+        """Take down every error and warning of the page, Content-Security-Policy violations among them."""
+        self.page.on("console", self._heed_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("crash", lambda _: self.problems.append("the page crashed"))
+
+    def _heed_console(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning") or (self.server_away and message.text.startswith(SOCKET_FAILED)):
+            return
+        self.problems.append(f"{message.type}: {message.text}")
+
+
+async def same_text(people: Iterable[Person]) -> str:
+    """Wait until all pages show the same, not empty, and return it."""
+    persons = list(people)
+
+    async def same() -> str | None:
+        first, *others = [await person.text() for person in persons]
+        return first if all(other == first for other in others) else None
+
+    return await eventually(same, "one text on all pages")

@@ -1,0 +1,206 @@
+"""Two people write one document in the web app, through reloads, crashes and outages of the server."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+from playwright.async_api import Page, Route, WebSocketRoute, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import PHONE, Person, same_text
+from tests.servers import ServerProcess, StartServer
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+
+ACKNOWLEDGE = 102
+
+
+async def kill(server: ServerProcess, people: list[Person]) -> None:
+    for person in people:
+        person.server_away = True
+    await asyncio.to_thread(server.kill9)
+
+
+async def bring_back(server: ServerProcess, people: list[Person]) -> None:
+    await asyncio.to_thread(server.start)
+    for person in people:
+        await person.state_is("saved")
+        person.server_away = False
+
+
+async def content(server: ServerProcess, document: str) -> str:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(server.document_url(document, "content"), params={"format": "text"})
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def test_two_people_see_each_other_write(visit: Visit, server: ServerProcess, document: str) -> None:
+    ada = await visit(server)
+    ben = await visit(server, **PHONE)
+    await ada.open(document)
+    await ben.open(document)
+
+    await ada.write("# Field notes\nThe water stood twelve centimetres above the mark.")
+    await expect(ben.caret_label).to_have_text(await ada.name())
+    await expect(ben.page.get_by_test_id("presence").get_by_role("listitem")).to_have_text(re.compile(await ada.name()))
+    await ben.write(" Two herons kept to the far bank.")
+    await expect(ada.caret_label).to_have_text(await ben.name())
+
+    text = "Field notes\nThe water stood twelve centimetres above the mark. Two herons kept to the far bank."
+    await ada.shows(text)
+    await ben.shows(text)
+    for person in (ada, ben):
+        await person.state_is("saved")
+    await ada.picture("desktop-light-two-carets")
+    await ben.picture("phone-dark")
+
+    await ben.page.close()
+    await expect(ada.caret_label).to_have_count(0)
+    await expect(ada.page.get_by_test_id("presence").get_by_role("listitem")).to_have_count(0)
+
+
+async def test_a_reload_keeps_the_text(visit: Visit, server: ServerProcess, document: str) -> None:
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("still here")
+    await ada.state_is("saved")
+    await ada.page.reload()
+    await ada.editor.wait_for()
+    await ada.shows("still here")
+    await ada.state_is("saved")
+
+
+async def test_what_says_saved_survives_a_crash_of_the_server(
+    visit: Visit, start_server: StartServer, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("written once, kept for good")
+    await ada.state_is("saved")
+    await kill(server, [ada])
+    await ada.context.close()
+    await asyncio.to_thread(server.start)
+    assert "written once, kept for good" in await content(server, document)
+
+    ben = await visit(server)
+    await ben.open(document)
+    await ben.shows("written once, kept for good")
+
+
+async def test_both_write_while_the_server_is_away(visit: Visit, start_server: StartServer, document: str) -> None:
+    server = await asyncio.to_thread(start_server)
+    people = ada, ben = [await visit(server), await visit(server, **PHONE)]
+    await ada.open(document)
+    await ada.write("middle")
+    await ada.state_is("saved")
+    await ben.open(document)
+    await ben.shows("middle")
+
+    await kill(server, people)
+    await ada.write("first, ", at="Home")
+    await ben.write(", last")
+    for person in people:
+        await person.state_is("offline")
+    await expect(ada.page.get_by_test_id("state")).to_contain_text("kept on this device")
+    await ada.picture("desktop-offline")
+
+    await bring_back(server, people)
+    assert await same_text(people) == "first, middle, last"
+    assert "first, middle, last" in await content(server, document)
+
+
+async def test_edits_made_offline_outlive_the_page(visit: Visit, server: ServerProcess, document: str) -> None:
+    """The page is opened again while the server's API and sockets are out of reach: the copy on the device is there."""
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("seen by the server")
+    await ada.state_is("saved")
+
+    await cut_off(ada.page)
+    ada.server_away = True
+    await ada.page.reload()
+    await ada.editor.wait_for()
+    await ada.shows("seen by the server")
+    await ada.write(", and what it has not seen")
+    await ada.state_is("offline")
+    await expect(ada.page.get_by_test_id("state")).to_contain_text("kept on this device")
+    ada.problems.clear()
+    await ada.page.close()
+
+    ada.page = await ada.context.new_page()
+    ada.server_away = False
+    ada.watch()
+    await ada.open(document)
+    await ada.shows("seen by the server, and what it has not seen")
+    await ada.state_is("saved")
+    assert "and what it has not seen" in await content(server, document)
+
+
+async def test_a_document_never_seen_here_cannot_be_edited_blindly(
+    visit: Visit, server: ServerProcess, document: str
+) -> None:
+    ben = await visit(server)
+    await cut_off(ben.page)
+    ben.server_away = True
+    await ben.page.goto(f"{server.url}/d/{document}")
+    await ben.state_is("offline")
+    await expect(ben.page.get_by_role("heading", name="Waiting for the server")).to_be_visible()
+    await expect(ben.editor).to_have_count(0)
+    ben.problems.clear()
+
+
+async def cut_off(page: Page) -> None:
+    """Let nothing of the page but its files reach the server."""
+
+    async def drop(route: Route) -> None:
+        await route.abort()
+
+    async def hang_up(socket: WebSocketRoute) -> None:
+        await socket.close()
+
+    await page.route("**/api/**", drop)
+    await page.route_web_socket("**/ws/**", hang_up)
+
+
+async def test_it_says_saved_only_when_the_server_does(visit: Visit, server: ServerProcess, document: str) -> None:
+    """Everything reaches the server and is relayed; only its acknowledgements are held back on the way."""
+    held: list[bytes] = []
+    sockets: list[WebSocketRoute] = []
+
+    async def hold_acknowledgements(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+        sockets.append(socket)
+
+        def down(message: str | bytes) -> None:
+            assert isinstance(message, bytes)
+            if message[0] == ACKNOWLEDGE:
+                held.append(message)
+            else:
+                socket.send(message)
+
+        upstream.on_message(down)
+
+    ada = await visit(server)
+    ben = await visit(server)
+    await ada.page.route_web_socket("**/ws/**", hold_acknowledgements)
+    await ada.open(document)
+    await ada.write("is it saved?")
+    await ben.open(document)
+    await ben.shows("is it saved?")
+    await ben.state_is("saved")
+    await expect(ada.page.get_by_test_id("state")).to_have_text("Saving…")
+
+    # The first acknowledgement is older than the text; the last covers all of it.
+    sockets[-1].send(held[0])
+    await ada.write(" soon")
+    await ben.shows("is it saved? soon")
+    await expect(ada.page.get_by_test_id("state")).to_have_text("Saving…")
+    for _ in range(100):
+        if held[-1] != held[0]:
+            break
+        await asyncio.sleep(0.05)
+    sockets[-1].send(held[-1])
+    await ada.state_is("saved")

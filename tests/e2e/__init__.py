@@ -1,0 +1,1 @@
+"""The real server process, from socket to SQL and back."""

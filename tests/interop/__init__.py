@@ -1,0 +1,1 @@
+"""Published Yjs clients, under Node and in Python, against the real server."""

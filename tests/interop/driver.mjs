@@ -1,0 +1,152 @@
+/**
+ * Drives published y-websocket clients for the interop tests.
+ *
+ * Reads one JSON request per line on stdin: {"id", "do", ...}; answers each with one JSON line on stdout: {"id", "ok"}
+ * or {"id", "error"}. Requests run side by side, so answers may come in another order. Ends when stdin ends.
+ */
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
+import { createInterface } from 'node:readline'
+import { WebSocket } from 'ws'
+import { WebsocketProvider as Version3 } from 'y-websocket'
+import { WebsocketProvider as Version2 } from 'y-websocket-2'
+import * as Y from 'yjs'
+import { declareRoots, dump, edit, editRandomly, replay } from './document.mjs'
+
+const providers = { 2: Version2, 3: Version3 }
+const SAVED = 102
+
+/** One Y.Doc and its provider. */
+class Client {
+  constructor ({ version, url, room, params = {}, connect = true }) {
+    this.doc = new Y.Doc()
+    declareRoots(this.doc)
+    this.opens = 0
+    this.closes = []
+    this.marker = 0
+    this.echoed = 0
+    this.watchers = new Set()
+    // disableBc: in one process a BroadcastChannel would carry the edits past the server
+    this.provider = new providers[version](url, room, this.doc, {
+      params, connect, WebSocketPolyfill: WebSocket, disableBc: true
+    })
+    this.provider.on('status', ({ status }) => {
+      if (status === 'connected') this.opens++
+      this.changed()
+    })
+    this.provider.on('connection-close', event => {
+      this.closes.push(event?.code ?? null)
+      this.changed()
+    })
+    this.provider.on('closed', () => this.changed())
+    this.provider.on('sync', synced => {
+      if (synced && this.echoed < this.marker) this.sendMarker()
+      this.changed()
+    })
+    this.provider.messageHandlers[SAVED] = (_encoder, decoder) => {
+      const payload = decoding.createDecoder(decoding.readVarUint8Array(decoder))
+      this.echoed = Math.max(this.echoed, decoding.readVarUint(payload))
+      this.changed()
+    }
+  }
+
+  changed () {
+    for (const watcher of [...this.watchers]) watcher()
+  }
+
+  /** Resolve once `condition` holds; it is looked at again after every change of the connection. */
+  until (condition, what, timeoutMs) {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        if (!condition()) return
+        clearTimeout(timer)
+        this.watchers.delete(settle)
+        resolve(true)
+      }
+      const timer = setTimeout(() => {
+        this.watchers.delete(settle)
+        reject(new Error(`not ${what} within ${timeoutMs} ms: ${JSON.stringify(this.status())}`))
+      }, timeoutMs)
+      this.watchers.add(settle)
+      settle()
+    })
+  }
+
+  sendMarker () {
+    const payload = encoding.createEncoder()
+    encoding.writeVarUint(payload, this.marker)
+    const message = encoding.createEncoder()
+    encoding.writeVarUint(message, SAVED)
+    encoding.writeVarUint8Array(message, encoding.toUint8Array(payload))
+    this.provider.ws.send(encoding.toUint8Array(message))
+  }
+
+  /** Ask for a durable acknowledgement of everything so far and wait for it, across reconnects if need be. */
+  saved (timeoutMs) {
+    const marker = ++this.marker
+    if (this.provider.synced) this.sendMarker()
+    return this.until(() => this.echoed >= marker, 'saved', timeoutMs)
+  }
+
+  status () {
+    const { wsconnected: connected, synced, shouldConnect } = this.provider
+    return { connected, synced, shouldConnect, opens: this.opens, closes: this.closes }
+  }
+
+  /** Lose the connection without a close frame or a farewell, as when a cable is pulled, and stay away. */
+  drop () {
+    this.provider.shouldConnect = false
+    this.provider.ws.terminate()
+  }
+}
+
+const conditions = {
+  connected: client => client.provider.wsconnected,
+  disconnected: client => !client.provider.wsconnected,
+  synced: client => client.provider.synced,
+  stopped: client => !client.provider.shouldConnect && client.provider.ws === null
+}
+
+const clients = new Map()
+
+const handlers = {
+  open: ({ client, ...options }) => {
+    const opened = new Client(options)
+    clients.set(client, opened)
+    return opened.doc.clientID
+  },
+  edit: ({ client, operations }) => edit(client.doc, operations),
+  random: ({ client, ...options }) => editRandomly(client.doc, options),
+  apply: ({ client, update }) => Y.applyUpdate(client.doc, Buffer.from(update, 'base64')),
+  wait: ({ client, for: name, timeoutMs }) => client.until(() => conditions[name](client), name, timeoutMs),
+  saved: ({ client, timeoutMs }) => client.saved(timeoutMs),
+  status: ({ client }) => client.status(),
+  disconnect: ({ client }) => client.provider.disconnect(),
+  connect: ({ client }) => client.provider.connect(),
+  drop: ({ client }) => client.drop(),
+  setAwareness: ({ client, state }) => client.provider.awareness.setLocalState(state),
+  awareness: ({ client }) => Object.fromEntries(client.provider.awareness.getStates()),
+  dump: ({ client }) => dump(client.doc),
+  replay: ({ updates, maps }) => replay(updates, maps),
+  close: ({ client: name }) => {
+    const { provider, doc } = clients.get(name)
+    clients.delete(name)
+    provider.destroy()
+    provider.awareness.destroy()
+    doc.destroy()
+  }
+}
+
+const answer = message => process.stdout.write(JSON.stringify(message) + '\n')
+
+const handle = async ({ id, do: name, ...request }) => {
+  try {
+    const named = ['open', 'close', 'replay'].includes(name)
+    if (!named) request.client = clients.get(request.client)
+    answer({ id, ok: (await handlers[name](request)) ?? null })
+  } catch (error) {
+    answer({ id, error: error.stack })
+  }
+}
+
+createInterface({ input: process.stdin }).on('line', line => handle(JSON.parse(line))).on('close', () => process.exit(0))

@@ -1,0 +1,48 @@
+"""Updates of one client that arrive over three connections in the wrong order give what Yjs makes of them."""
+
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+from pycrdt import Map
+
+from tests.e2e.feed import read_all
+from tests.e2e.raw_client import RawClient
+from tests.e2e.replica import replay
+from tests.hostile import BAD_ORDER
+from tests.interop.node import Node
+from tests.servers import ServerProcess
+from tests.support import eventually
+
+pytestmark = pytest.mark.xdist_group("clients")
+
+RESULT = {"x": 2, "y": 1}
+"""What Yjs makes of the three in any order; pycrdt alone, given them in the bad order, loses x for ever."""
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2)], ids=["the bad order", "backwards"])
+async def test_three_clients_send_one_clients_updates_in_a_bad_order_and_end_with_the_state_of_yjs(
+    server: ServerProcess, node: Node, http: httpx.AsyncClient, document: str, order: tuple[int, int, int]
+) -> None:
+    updates = [BAD_ORDER[n] for n in order]
+    expected = await node.replay(updates, maps=["m"])
+    assert expected.content["m"] == {"map": RESULT}
+
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(RawClient(server, document)) for _ in updates]
+        for client, update in zip(clients, updates, strict=True):
+            await client.send_update(update)
+            await client.sync()  # one after the other
+        for client in clients:
+            await client.saved()
+
+        def all_have_it() -> bool:
+            return all(dict(client.doc.get("m", type=Map).items()) == RESULT for client in clients)
+
+        await eventually(all_have_it, "the same for all three")
+
+    rows = [row.payload for row in await read_all(http, server, document)]
+    assert dict(replay(rows).get("m", type=Map).items()) == RESULT
+    assert (await node.replay(rows, maps=["m"])).replica == expected.replica
+    async with RawClient(server, document) as newcomer:
+        assert dict(newcomer.doc.get("m", type=Map).items()) == RESULT

@@ -1,0 +1,110 @@
+"""Gets ready what the tests need besides Python packages: `python -m tests.setup [client]`.
+
+Prints one line for each thing. What cannot be had makes its tests skip; under COSCRIBE_TESTS_STRICT=1 the exit code is
+then 1. With `client`, only what the web client's own checks need.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support import STRICT
+
+ROOT = Path(__file__).parent.parent
+NODE_MAJOR_MIN = 20
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Missing(Exception):
+    """Something is not here and cannot be installed; the text says why."""
+
+
+def main(arguments: list[str]) -> int:
+    things: dict[str, Callable[[], str]] = {
+        "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
+        "Chromium": chromium,
+        "PostgreSQL": postgresql,
+    }
+    if arguments == ["client"]:
+        things = {"web client's packages (web/client)": lambda: npm(ROOT / "web" / "client")}
+    elif arguments:
+        sys.stderr.write("usage: python -m tests.setup [client]\n")
+        return 2
+    missing = 0
+    for name, prepare in things.items():
+        try:
+            outcome = prepare()
+        except Missing as reason:
+            missing += 1
+            outcome = f"will be skipped because {reason}"
+        sys.stdout.write(f"{name}: {outcome}\n")
+        sys.stdout.flush()
+    return 1 if missing and STRICT else 0
+
+
+def npm(directory: Path) -> str:
+    """Install exactly what `directory`'s lock file says, unless that was done since the file changed."""
+    require_node()
+    lock, marker = directory / "package-lock.json", directory / "node_modules" / ".package-lock.json"
+    if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
+        return "ready"
+    _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=directory)
+    marker.touch()
+    return "installed"
+
+
+def require_node() -> None:
+    """
+    Raises:
+        Missing: no Node, no npm, or too old.
+    """
+    node, npm_path = shutil.which("node"), shutil.which("npm")
+    if node is None or npm_path is None:
+        raise Missing(f"Node {NODE_MAJOR_MIN} or newer with npm is not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    major = re.match(r"v(\d+)", version)
+    if major is None or int(major[1]) < NODE_MAJOR_MIN:
+        raise Missing(f"Node {version} is too old; {NODE_MAJOR_MIN} or newer is needed")
+
+
+def chromium() -> str:
+    if any(shutil.which(name) for name in CHROMIUM_NAMES):
+        return "ready"
+    _apt_install("chromium")
+    return "installed"
+
+
+def postgresql() -> str:
+    from tests.postgres import missing_reason
+
+    if missing_reason() is None:
+        return "ready"
+    _apt_install("postgresql")
+    if (reason := missing_reason()) is not None:
+        raise Missing(reason)
+    return "installed"
+
+
+def _apt_install(package: str) -> None:
+    if shutil.which("apt-get") is None:
+        raise Missing(f"{package} is not installed, and there is no apt-get to install it with")
+    if os.geteuid() != 0:
+        raise Missing(f"{package} is not installed; install it with: apt-get install {package}")
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    _run(["apt-get", "update", "-qq"], env=env)
+    _run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", package], env=env)
+
+
+def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Missing(f"`{' '.join(command)}` failed: {' / '.join(lines[-3:])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

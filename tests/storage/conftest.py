@@ -1,0 +1,54 @@
+"""New databases for the tests of the SQL adapters."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.engine import Database
+from storage.schema import upgrade
+from tests.postgres import fresh_database
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    return tmp_path / "coscribe.db"
+
+
+@pytest.fixture
+def sqlite_url(sqlite_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{sqlite_path}"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A new, empty PostgreSQL database."""
+    with fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """A database without tables."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+async def url(empty_url: str) -> str:
+    """A database with our schema."""
+    await upgrade(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with await Database.open(url) as database:
+        yield database
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
+    await upgrade(sqlite_url)
+    async with await Database.open(sqlite_url) as database:
+        yield database

@@ -1,0 +1,422 @@
+"""The application as a whole: every route passes the door, every refusal is a problem, every answer has its headers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.routing import BaseRoute
+from structlog.testing import capture_logs
+
+import web.routes
+from collab.errors import CollabError, StoreUnavailable
+from collab.hub import Hub
+from collab.stats import Stats
+from storage.engine import Database
+from storage.errors import SchemaBehind, StoreBroken, UnsupportedDatabase
+from tests.support import eventually
+from tests.web.conftest import BASE_URL, Running, make_settings, running
+from tests.web.edits import text_update
+from tests.web.test_api_documents import problem, url
+from tests.web.test_api_updates import post, read
+from web.app import create_app
+from web.errors import ANSWERS, problem_for
+from web.metrics import COUNTERS, GAUGES
+from web.routing import Public, Resource, Socket
+from web.static_files import StaticFiles
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PUBLIC = {"/healthz", "/readyz", "/metrics", "/", "/d/{document:path}", "/assets/{path:path}"}
+"""What answers without the door; everything else must refuse whom it does not know."""
+
+
+async def handshake(server: Running, path: str, **headers: str) -> list[dict[str, Any]]:
+    """What the application sends in answer to a WebSocket handshake, up to where the socket would be open."""
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "websocket",
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in ({"host": "127.0.0.1:8000"} | headers).items()],
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+    }
+    incoming: list[dict[str, Any]] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1001}]
+
+    async def receive() -> dict[str, Any]:
+        return incoming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    await server(scope, receive, send)
+    return sent
+
+
+def refusal(sent: list[dict[str, Any]]) -> int:
+    """Status of a handshake that was answered with a problem instead of being accepted."""
+    start, body = sent
+    assert (start["type"], body["type"]) == ("websocket.http.response.start", "websocket.http.response.body")
+    assert (b"content-type", b"application/problem+json") in start["headers"]
+    assert json.loads(body["body"])["status"] == start["status"]
+    status: int = start["status"]
+    return status
+
+
+def address(route: BaseRoute) -> str:
+    assert isinstance(route, Resource | Socket), f"{route} is built without the door"
+    return route.path.replace("{document}", "plans").replace("{document:path}", "plans").replace("{path:path}", "x.js")
+
+
+async def test_nobody_gets_past_the_door_of_a_server_without_a_way_to_sign_in(tmp_path: Path) -> None:
+    top_level = {f"/{name}" for name in StaticFiles().top_level}
+    async with running(make_settings(tmp_path, auth="accounts")) as server:
+        guarded = 0
+        for route in server.app.routes:
+            path = address(route)
+            if isinstance(route, Socket):
+                assert refusal(await handshake(server, path)) == 401
+                guarded += 1
+                continue
+            assert isinstance(route, Resource)
+            for method in METHODS:
+                response = await server.http.request(method, path)
+                if method.replace("HEAD", "GET") not in route.operations:
+                    assert response.status_code == 405
+                elif route.path in PUBLIC | top_level:
+                    assert response.status_code in (200, 404)
+                else:
+                    assert response.status_code == 401
+                    assert response.headers["www-authenticate"] == "Bearer"
+                    guarded += 1
+        assert guarded >= 12, "the walk has lost its routes"
+        assert await server.state["database"].documents.list(limit=1) == []
+
+
+def test_only_the_listed_routes_are_public() -> None:
+    for route in web.routes.routes(StaticFiles(Path("/nonexistent"))):
+        public = isinstance(route, Resource) and any(isinstance(o, Public) for o in route.operations.values())
+        assert public == (getattr(route, "path", None) in PUBLIC)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000"])
+async def test_a_local_server_gives_no_route_under_another_name(server: Running, host: str) -> None:
+    for route in server.app.routes:
+        if isinstance(route, Socket):
+            assert refusal(await handshake(server, address(route), host=host)) == 403
+        else:
+            problem(await server.http.get(address(route), headers={"host": host}), 403 if "GET" in ops(route) else 405)
+
+
+def ops(route: BaseRoute) -> Any:
+    assert isinstance(route, Resource)
+    return route.operations
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ws/plans", 101),
+        ("/ws/team/plans", 101),
+        ("/ws/team%2Fplans", 101),
+        ("/ws/", 400),
+        ("/ws/a%20b", 400),
+        ("/ws/a%252Fb", 400),
+        ("/ws/a//b", 400),
+        ("/ws/../etc/passwd", 400),
+        ("/ws/%2e%2e", 400),
+        ("/ws/%ff", 400),
+        ("/ws/a%00", 400),
+        ("/ws", 404),
+        ("/", 404),
+        ("/api/documents", 404),
+        ("/api/documents/plans", 404),
+    ],
+)
+async def test_a_handshake_is_accepted_or_answered_with_a_problem(server: Running, path: str, status: int) -> None:
+    sent = await handshake(server, path)
+    if status == 101:
+        assert sent[0]["type"] == "websocket.accept"
+    else:
+        assert refusal(sent) == status
+
+
+async def test_the_document_of_a_socket_is_the_rest_of_the_path(server: Running) -> None:
+    await handshake(server, "/ws/team/plans")
+    await handshake(server, "/ws/team%2Fplans")
+    (document,) = await server.state["database"].documents.list(limit=10)
+    assert document.id == "team/plans"
+
+
+async def test_a_handshake_from_a_page_of_another_site_is_refused_and_creates_nothing(server: Running) -> None:
+    assert refusal(await handshake(server, "/ws/plans", origin="https://evil.example")) == 403
+    assert await server.state["database"].documents.list(limit=10) == []
+
+
+async def test_a_handshake_to_a_document_in_the_bin_is_not_found(server: Running, http: httpx.AsyncClient) -> None:
+    await http.post("/api/documents", json={"id": "plans"})
+    await http.delete(url("plans"))
+    assert refusal(await handshake(server, "/ws/plans")) == 404
+
+
+async def test_a_server_that_cannot_refuse_with_an_answer_closes_before_accepting(server: Running) -> None:
+    sent: list[Any] = []
+    scope = {"type": "websocket", "scheme": "ws", "path": "/x", "raw_path": b"/x", "headers": [], "subprotocols": []}
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await server(scope, receive, send)
+    assert sent == ["websocket.close"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api", "/api/documents/plans/history", "/healthz/", "/%61pi/documents"])
+async def test_an_unknown_address_is_a_problem(http: httpx.AsyncClient, path: str) -> None:
+    assert problem(await http.get(path), 404)["code"] == "not-found"
+
+
+async def test_a_wrong_method_is_a_problem_that_lists_the_right_ones(http: httpx.AsyncClient) -> None:
+    response = await http.put(url("plans"))
+    problem(response, 405)
+    assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
+
+
+def leaves(kind: type[CollabError]) -> set[type[CollabError]]:
+    below = {leaf for child in kind.__subclasses__() for leaf in leaves(child)}
+    return below or {kind}
+
+
+ONLY_AT_START = {SchemaBehind, UnsupportedDatabase}
+IN_REQUESTS = sorted(leaves(CollabError) - ONLY_AT_START, key=str)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in IN_REQUESTS if not kind.__module__.startswith("tests")])
+def test_every_error_that_a_request_can_end_in_has_its_answer(kind: type[CollabError]) -> None:
+    assert any(ancestor in ANSWERS for ancestor in kind.__mro__)
+    answer = problem_for(kind("what a client may read"))
+    assert answer.media_type == "application/problem+json"
+    assert json.loads(bytes(answer.body))["detail"] == "what a client may read"
+    assert answer.status_code < 600
+
+
+class Break:
+    """Replaces a method of the running server."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, owner: object, name: str, error: Exception) -> None:
+        async def broken(*_args: object, **_kwargs: object) -> None:
+            raise error
+
+        self._monkeypatch.setattr(owner, name, broken)
+
+
+@pytest.fixture
+def break_(monkeypatch: pytest.MonkeyPatch) -> Break:
+    return Break(monkeypatch)
+
+
+async def test_a_fault_of_ours_tells_the_client_nothing_and_the_log_everything(
+    server: Running, http: httpx.AsyncClient, break_: Break
+) -> None:
+    break_(server.state["hub"], "state", KeyError("swordfish"))
+    with capture_logs() as logged:
+        response = await http.get(url("plans", "/content"))
+    problem(response, 500)
+    assert "swordfish" not in response.text
+    assert "Traceback" not in response.text
+    assert "swordfish" in repr(logged[0]["exc_info"])
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_fault_of_ours_in_a_handshake_is_a_problem_too(server: Running, break_: Break) -> None:
+    break_(server.state["hub"], "open", KeyError("swordfish"))
+    sent = await handshake(server, "/ws/plans")
+    assert refusal(sent) == 500
+    assert b"swordfish" not in sent[1]["body"]
+
+
+async def test_a_database_that_cannot_be_reached_asks_to_come_back(
+    server: Running, http: httpx.AsyncClient, break_: Break
+) -> None:
+    break_(server.state["database"].documents, "list", StoreUnavailable("the database cannot be reached"))
+    response = await http.get("/api/documents")
+    assert problem(response, 503)["code"] == "store-unavailable"
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_the_server_is_live_and_ready(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/healthz")).json() == {"status": "live"}
+    assert (await http.get("/readyz")).json() == {"status": "ready"}
+    assert (await http.head("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), SchemaBehind("behind"), StoreBroken("broken")])
+async def test_a_server_whose_database_does_not_serve_is_live_but_not_ready(
+    server: Running, http: httpx.AsyncClient, break_: Break, error: Exception
+) -> None:
+    break_(server.state["database"], "ping", error)
+    response = await http.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["status"] == "not ready"
+    assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_a_server_that_cannot_save_is_not_ready(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hub, "ready", property(lambda _hub: False))
+    assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_an_application_does_not_start_on_a_database_that_waits_for_an_upgrade(tmp_path: Path) -> None:
+    app = create_app(make_settings(tmp_path))
+    with pytest.raises(SchemaBehind):
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_what_was_accepted_is_stored_when_the_application_ends(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, commit_window_ms=1000)
+    async with running(settings) as server:
+        posting = asyncio.create_task(post(server.http, "plans", text_update("the last words")))
+        hub = server.state["hub"]
+        await eventually(lambda: hub.stats.unsaved_bytes, "an edit that is not yet stored")
+        await hub.close()
+        assert await posting == 1
+    async with running(settings) as server:
+        assert (await read(server.http, "plans"))["head"] == 1
+
+
+async def test_an_application_leaves_a_database_that_it_was_given_open(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    async with running(settings):
+        pass
+    async with await Database.open(settings.database_url) as database:
+        app = create_app(settings, database=database)
+        async with app.router.lifespan_context(app):
+            pass
+        await database.ping()
+
+
+def test_every_counter_of_the_engine_is_a_metric() -> None:
+    assert set(Stats.__slots__) - set(GAUGES) - set(COUNTERS) == {"commits", "commit_seconds", "refusals"}
+
+
+async def test_metrics_count_what_happened(server: Running, http: httpx.AsyncClient) -> None:
+    await post(http, "plans", text_update("x"))
+    server.state["hub"].stats.refusals["MalformedMessage"] += 2
+    response = await http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = response.text.splitlines()
+    assert "coscribe_rows_committed_total 1.0" in lines
+    assert "coscribe_commit_seconds_count 1.0" in lines
+    assert "coscribe_rooms 1.0" in lines
+    assert "coscribe_ready 1.0" in lines
+    assert 'coscribe_refusals_total{reason="MalformedMessage"} 2.0' in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines)
+    assert "plans" not in response.text
+
+
+async def test_every_answer_carries_the_security_headers(http: httpx.AsyncClient) -> None:
+    for path in ("/", "/d/plans", "/healthz", "/api/documents", "/nothing", "/assets/none.js"):
+        headers = (await http.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        directives = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+        assert directives["default-src"] == "'none'"
+        assert directives["script-src"] == "'self'"
+        assert directives["frame-ancestors"] == "'none'"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["cache-control"] in ("no-store", "no-cache")
+
+
+@pytest.fixture
+async def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
+    """GET on a server whose web app has these files."""
+    directory = tmp_path / "static"
+    (directory / "assets").mkdir(parents=True)
+    (directory / "index.html").write_text("<!doctype html>")
+    (directory / "manifest.webmanifest").write_text("{}")
+    (directory / "assets" / "app-1a2b.js").write_text("plain")
+    (directory / "assets" / "app-1a2b.js.br").write_text("brotli")
+    (directory / "assets" / "app-1a2b.js.gz").write_text("gzip")
+    (tmp_path / "secret").write_text("swordfish")
+    monkeypatch.setattr("web.app.StaticFiles", lambda: StaticFiles(directory))
+    async with running(make_settings(tmp_path)) as server:
+        raw = httpx.ASGITransport(server)
+
+        async def get(path: str, **headers: str) -> tuple[int, httpx.Headers, bytes]:
+            request = httpx.Request("GET", BASE_URL + path, headers=headers)
+            response = await raw.handle_async_request(request)
+            # Not decoded: the files here are not really compressed.
+            body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
+            return response.status_code, response.headers, body
+
+        yield get
+
+
+async def test_the_page_is_asked_for_anew_and_is_the_same_for_every_document(static: Callable[..., Any]) -> None:
+    for path in ("/", "/d/plans", "/d/team/plans", "/d/", "/d/a%2Fb"):
+        status, headers, body = await static(path)
+        assert (status, body) == (200, b"<!doctype html>")
+        assert headers["cache-control"] == "no-cache"
+        assert headers["content-type"].startswith("text/html")
+    status, headers, body = await static("/", **{"if-none-match": headers["etag"]})
+    assert (status, body) == (304, b"")
+
+
+async def test_files_with_a_hash_in_their_name_are_kept_for_ever(static: Callable[..., Any]) -> None:
+    status, headers, body = await static("/assets/app-1a2b.js")
+    assert (status, body) == (200, b"plain")
+    assert "immutable" in headers["cache-control"]
+    assert "javascript" in headers["content-type"]
+    assert headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding", "content"),
+    [
+        ("gzip, deflate, br, zstd", "br", b"brotli"),
+        ("gzip;q=1.0, br;q=0", "gzip", b"gzip"),
+        ("gzip", "gzip", b"gzip"),
+        ("identity", None, b"plain"),
+        ("", None, b"plain"),
+    ],
+)
+async def test_the_smallest_form_that_the_browser_takes_is_sent(
+    static: Callable[..., Any], accepted: str, encoding: str | None, content: bytes
+) -> None:
+    _, headers, body = await static("/assets/app-1a2b.js", **{"accept-encoding": accepted})
+    assert (headers.get("content-encoding"), body) == (encoding, content)
+    assert "javascript" in headers["content-type"]
+
+
+async def test_files_beside_the_page_are_served_and_asked_for_anew(static: Callable[..., Any]) -> None:
+    status, headers, body = await static("/manifest.webmanifest")
+    assert (status, body, headers["cache-control"]) == (200, b"{}", "no-cache")
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/../../secret", "/assets/..%2F..%2Fsecret", "/assets/%2E%2E/%2E%2E/secret", "/assets/", "/secret"]
+)
+async def test_no_other_file_can_be_reached(static: Callable[..., Any], path: str) -> None:
+    status, _, body = await static(path)
+    assert status == 404
+    assert b"swordfish" not in body
+
+
+async def test_without_a_web_app_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.app.StaticFiles", lambda: StaticFiles(tmp_path / "nothing"))
+    async with running(make_settings(tmp_path)) as server:
+        response = await server.http.get("/d/plans")
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/plain")
+        assert "/ws/{document}" in response.text

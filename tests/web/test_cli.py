@@ -1,0 +1,296 @@
+"""The command line: what it says, and that code 0 means it was done. How `serve` ends under load is in tests/e2e."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+import typer.main
+from typer.testing import CliRunner, Result
+
+from collab.types import parse_document_id
+from storage.engine import Database
+from web.cli import app
+from web.settings import ENV_PREFIX, Settings
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(ENV_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COSCRIBE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COSCRIBE_AUTH", "none")
+    monkeypatch.setenv("COSCRIBE_PORT", "0")
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """What a command sets up for its process must not outlive the test."""
+    root, storage = logging.getLogger(), logging.getLogger("storage")
+    before = (root.handlers[:], root.level, storage.level)
+    yield
+    root.handlers[:], root.level, storage.level = before
+    structlog.reset_defaults()
+
+
+def run(*arguments: str) -> Result:
+    return RUNNER.invoke(app, arguments)
+
+
+def done(*arguments: str) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: str) -> list[str]:
+    """Lines on stderr of a command that must end with code 1, and print nothing else."""
+    result = run(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("coscribe: ") for line in lines)
+    return lines
+
+
+def create(*names: str) -> None:
+    async def work() -> None:
+        async with await Database.open(Settings().database_url) as database:
+            for name in names:
+                await database.documents.create(parse_document_id(name), f"Title of {name}")
+
+    done("db", "upgrade")
+    asyncio.run(work())
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The real server as a process, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "web", "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Coscribe is ready on (http://\S+)\n", line)
+        assert found, line + process.communicate(timeout=20)[1]
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def commands() -> list[list[str]]:
+    found: list[list[str]] = []
+
+    def walk(command: object, path: list[str]) -> None:
+        found.append(path)
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, [*path, name])
+
+    walk(typer.main.get_command(app), [])
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    text = done(*command, "--help")
+    assert "Usage:" in text
+    assert len(text.splitlines()) > 4
+
+
+def test_serve_has_an_option_for_every_setting() -> None:
+    text = done("serve", "--help")
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert done("--version") == f"coscribe {version('coscribe')}\n"
+
+
+def test_an_unknown_command_or_option_is_refused() -> None:
+    for arguments in (["serfe"], ["serve", "--prot", "1"], ["document", "purge", "x"]):
+        assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("auth", ["accounts", "jwt"])
+def test_serve_says_which_ways_to_sign_in_are_missing(auth: str) -> None:
+    (line,) = refused("serve", "--auth", auth)
+    assert f"AUTH={auth} is not available in this version" in line
+    assert "COSCRIBE_AUTH=none" in line
+
+
+def test_serve_names_every_fault_of_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSCRIBE_LOG_LEVEL", "loud")
+    lines = refused("serve", "--port", "http", "--host", "0.0.0.0")
+    assert sorted(re.findall(r"COSCRIBE_[A-Z_]+(?=:)", "\n".join(lines))) == [
+        "COSCRIBE_AUTH_NONE_ON_NETWORK",
+        "COSCRIBE_LOG_LEVEL",
+        "COSCRIBE_PORT",
+    ]
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (line,) = refused("serve", "--port", str(port))
+    assert str(port) in line
+    assert "in use" in line
+
+
+def test_an_unknown_host_is_one_clear_line() -> None:
+    (line,) = refused("serve", "--host", "192.0.2.1", "--auth-none-on-network")
+    assert "192.0.2.1" in line
+
+
+def test_a_data_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (line,) = refused("serve", "--data-dir", str(tmp_path / "file" / "data"))
+    assert f"the data directory {tmp_path / 'file' / 'data'} cannot be written" in line
+
+
+def test_a_directory_that_only_the_database_url_names_is_not_made(tmp_path: Path) -> None:
+    (line,) = refused("serve", "--database-url", f"sqlite+aiosqlite:///{tmp_path}/mistyped/x.db")
+    assert "mistyped" in line
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_an_unreachable_database_is_one_clear_line_without_its_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    (line,) = refused("serve", "--database-url", f"postgresql+asyncpg://somebody:swordfish@127.0.0.1:{port}/coscribe")
+    assert "cannot use the database: PostgreSQL database coscribe at 127.0.0.1" in line
+    assert "swordfish" not in line
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    create("plans")
+    with sqlite3.connect(tmp_path / "data" / "coscribe.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    connection.close()
+    for command in (["serve"], ["db", "upgrade"], ["document", "list"], ["document", "delete", "plans"]):
+        assert "a newer version of Coscribe" in refused(*command)[-1]
+    assert "failed" in run("doctor").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_serve_makes_what_it_needs_prints_its_address_and_ends_with_code_0(number: signal.Signals) -> None:
+    with serving() as (process, url):
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
+        process.send_signal(number)
+        rest, log = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert rest == ""
+        events = [json.loads(line) for line in log.splitlines()]
+        assert {"stopping", "stopped"} <= {event["event"] for event in events}
+        assert {"event", "level", "timestamp"} <= set(events[-1])
+
+
+def test_the_log_has_neither_query_strings_nor_content(tmp_path: Path) -> None:
+    with serving("--log-level", "debug") as (process, url):
+        address = url.removeprefix("http://")
+        httpx.post(f"{url}/api/documents", json={"id": "plans", "title": "title-swordfish"})
+        httpx.get(f"{url}/api/documents?token=query-swordfish")
+        httpx.get(f"{url}/api/documents/plans/content", headers={"authorization": "Bearer header-swordfish"})
+        for path in ("/ws/plans?token=socket-swordfish", "/nothing?token=socket-swordfish"):
+            host, port = address.split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cmVoZWFyc2FsLTEyMzQ1Ng==\r\n\r\n".encode()
+                )
+                assert connection.recv(1024).startswith((b"HTTP/1.1 101", b"HTTP/1.1 404"))
+                connection.sendall(b"\x82\x80garbage-swordfish")
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=20)
+    assert "swordfish" not in log
+
+
+def test_a_second_server_on_the_same_file_is_refused_and_reading_is_not() -> None:
+    with serving() as (_, url):
+        httpx.post(f"{url}/api/documents", json={"id": "plans"})
+        assert "another Coscribe process" in refused("document", "delete", "plans")[-1]
+        assert "plans" in done("document", "list")
+        done("db", "upgrade")
+        second = subprocess.run([sys.executable, "-m", "web", "serve"], capture_output=True, text=True, timeout=30)
+        assert second.returncode == 1
+        assert "another Coscribe process" in second.stderr.splitlines()[-1]
+        assert httpx.get(f"{url}/readyz").status_code == 200
+
+
+def test_upgrade_makes_the_schema_and_may_be_repeated(tmp_path: Path) -> None:
+    assert "up to date" in done("db", "upgrade")
+    assert "up to date" in done("db", "upgrade")
+    assert (tmp_path / "data" / "coscribe.db").exists()
+
+
+def test_documents_are_listed_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.cli._PAGE", 2)
+    create("b", "a/1", "c", "d", "e")
+    listed = [json.loads(line) for line in done("document", "list", "--json").splitlines()]
+    assert [document["id"] for document in listed] == ["a/1", "b", "c", "d", "e"]
+    assert listed[0]["title"] == "Title of a/1"
+    table = done("document", "list")
+    assert all(text in table for text in ("a/1", "Title of e"))
+    assert json.loads(done("document", "list", "--json", "--query", "of D"))["id"] == "d"
+
+
+def test_a_document_goes_into_the_bin_and_comes_back() -> None:
+    create("plans")
+    assert json.loads(done("document", "show", "plans"))["deleted_at"] is None
+    done("document", "delete", "plans")
+    assert done("document", "list", "--json") == ""
+    assert json.loads(done("document", "list", "--json", "--deleted"))["id"] == "plans"
+    assert json.loads(done("document", "show", "plans"))["deleted_at"] is not None
+    done("document", "restore", "plans")
+    assert json.loads(done("document", "list", "--json"))["id"] == "plans"
+
+
+@pytest.mark.parametrize("command", ["show", "delete", "restore"])
+def test_a_document_that_does_not_exist_is_refused(command: str) -> None:
+    create("plans")
+    assert refused("document", command, "nothing") == ["coscribe: there is no document nothing"]
+    assert "a document name is" in refused("document", command, "a b")[0]
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "x"], ["delete", "x"], ["restore", "x"]])
+def test_without_a_database_there_is_nothing_to_do(command: list[str]) -> None:
+    assert len(refused("document", *command)) == 1
+
+
+def test_the_doctor_finds_nothing_wrong_where_nothing_is() -> None:
+    before = done("doctor")
+    assert "failed" not in before
+    create("plans")
+    assert "its schema is current" in " ".join(done("doctor").split())
+
+
+def test_the_doctor_names_what_keeps_the_server_from_starting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COSCRIBE_DATA_DIR", str(tmp_path / "file" / "data"))
+    monkeypatch.setenv("COSCRIBE_AUTH", "accounts")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.count("failed") >= 2
+
+
+def test_the_doctor_finds_a_uvicorn_that_keeps_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.doctor.check_uvicorn", lambda: "it was changed")
+    assert "it was changed" in done("doctor")

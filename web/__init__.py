@@ -1,0 +1,1 @@
+"""Everything HTTP: the application, its settings, routes, transport, command line and web client."""

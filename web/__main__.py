@@ -1,0 +1,5 @@
+"""`python -m web` is `coscribe`."""
+
+from web.cli import main
+
+main()

@@ -1,0 +1,85 @@
+"""Reading what a request carries, within limits, and writing JSON."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from collab.errors import MessageTooLarge
+from web.state import AppRequest
+
+
+class Schema(BaseModel):
+    """A request body or query: unknown fields are mistakes, not noise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Schema)
+
+
+def require_media_type(request: AppRequest, media_type: str) -> None:
+    """
+    Raises:
+        HTTPException: 415.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise HTTPException(415, f"the body must be sent as {media_type}", {"Accept": media_type})
+
+
+async def read_body(request: AppRequest, bytes_max: int) -> bytes:
+    """The request's body; never holds more than `bytes_max` bytes of it.
+
+    Raises:
+        MessageTooLarge: it is longer, whether or not it said so.
+    """
+    too_large = MessageTooLarge(f"the body is larger than the {bytes_max} bytes this server takes here")
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdecimal() and int(declared) > bytes_max:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise too_large
+    return bytes(body)
+
+
+async def read_json(request: AppRequest, schema: type[S]) -> S:
+    """The request's JSON body; nothing at all counts as `{}`.
+
+    Raises:
+        HTTPException: 415; MessageTooLarge; ValidationError.
+    """
+    body = await read_body(request, request.state["settings"].body_bytes_max)
+    if not body:
+        return schema.model_validate({})
+    require_media_type(request, "application/json")
+    return schema.model_validate_json(body)
+
+
+def read_query(request: AppRequest, schema: type[S]) -> S:
+    """The request's query parameters.
+
+    Raises:
+        HTTPException: 400, one is given twice; ValidationError.
+    """
+    parameters = request.query_params.multi_items()
+    names = [name for name, _ in parameters]
+    if len(names) != len(set(names)):
+        raise HTTPException(400, "a query parameter is given more than once")
+    return schema.model_validate(dict(parameters))
+
+
+def json_response(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(), status, headers, media_type="application/json")
+
+
+def iso_time(milliseconds: int) -> str:
+    """ISO 8601 in UTC with milliseconds, from milliseconds since 1970."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

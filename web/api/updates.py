@@ -1,0 +1,49 @@
+"""`/api/documents/{id}/updates`: the committed log of one document, and one way to add to it."""
+
+import base64
+from typing import Annotated
+
+from pydantic import Field
+from starlette.responses import Response
+
+from collab.ports import StoredUpdate
+from collab.types import Grant, Seq
+from web.api.bodies import Schema, iso_time, json_response, read_body, read_query, require_media_type
+from web.state import AppRequest
+
+UPDATE_MEDIA_TYPE = "application/octet-stream"
+_SEQ_MAX = 2**63 - 1
+
+
+class UpdatesQuery(Schema):
+    after: Annotated[int, Field(ge=0, le=_SEQ_MAX)] = 0
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+async def read_updates(request: AppRequest, grant: Grant) -> Response:
+    """What was committed after seq `after`, oldest first; an empty page means up to date."""
+    query = read_query(request, UpdatesQuery)
+    settings = request.state["settings"]
+    page = await request.state["database"].log.read(
+        grant.document,
+        after=Seq(query.after),
+        limit=min(query.limit or settings.updates_page_max, settings.updates_page_max),
+        bytes_max=settings.updates_page_bytes_max,
+    )
+    return json_response({"updates": [_row(update) for update in page.updates], "head": page.head})
+
+
+async def append_update(request: AppRequest, grant: Grant) -> Response:
+    """Take one Yjs v1 update; answers with the seq under which it is committed."""
+    require_media_type(request, UPDATE_MEDIA_TYPE)
+    update = await read_body(request, request.state["settings"].sync_bytes_max)
+    return json_response({"seq": await request.state["hub"].apply(grant, update)})
+
+
+def _row(update: StoredUpdate) -> dict[str, int | str | None]:
+    return {
+        "seq": update.seq,
+        "user": update.user_id,
+        "at": iso_time(update.at_ms),
+        "payload": base64.b64encode(update.payload).decode(),
+    }

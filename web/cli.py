@@ -1,0 +1,299 @@
+"""The command line. Every command says what it does, and ends with code 0 only when it did it.
+
+Modules that take long to import are imported by the commands that need them: `--help` should not wait for a database
+driver.
+"""
+
+import asyncio
+import gc
+import inspect
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
+
+import typer
+
+if TYPE_CHECKING:
+    import socket
+
+    from collab.types import DocumentId
+    from storage.documents import DocumentInfo
+    from storage.engine import Database
+    from web.settings import Settings
+
+T = TypeVar("T")
+
+_PAGE = 500
+
+app = typer.Typer(
+    name="coscribe",
+    help="A server for documents that several people edit at once.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain text: the boxes break addresses and option names into pieces.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+db_commands = typer.Typer(help="The database's schema.", no_args_is_help=True)
+document_commands = typer.Typer(help="Documents, straight in the database.", no_args_is_help=True)
+app.add_typer(db_commands, name="db")
+app.add_typer(document_commands, name="document")
+
+
+def main() -> None:
+    # Nothing of what the imports make is garbage; looking for it is a fifth of the time until the server answers.
+    # `web.server.Server` switches the collector on when it is ready, and no other command lives long.
+    gc.disable()
+    app()
+
+
+def fail(*lines: str) -> NoReturn:
+    for line in lines:
+        print(f"coscribe: {line}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"coscribe {version('coscribe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+# -- serve ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(**options: Any) -> None:
+    """Run the server until Ctrl-C or SIGTERM, which let it store everything first.
+
+    Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
+    """
+    settings = _read_settings(options)
+    if settings.auth != "none":
+        fail(
+            f"AUTH={settings.auth} is not available in this version; "
+            "start with COSCRIBE_AUTH=none to let everybody on this machine edit"
+        )
+    from web.logs import configure_logs
+    from web.server import NotEverythingSaved, listen, new_event_loop
+
+    configure_logs(settings.log_format, settings.log_level)
+    with ExitStack() as stack:
+        try:
+            sockets = [stack.enter_context(opened) for opened in listen(settings.host, settings.port)]
+        except OSError as error:
+            fail(f"cannot listen on {settings.host} port {settings.port}: {_reason(error)}")
+        _check_directory(settings)
+        runner = stack.enter_context(asyncio.Runner(loop_factory=new_event_loop))
+        try:
+            runner.run(_serve(settings, sockets))
+        except NotEverythingSaved as error:
+            fail(str(error))
+
+
+async def _serve(settings: "Settings", sockets: "list[socket.socket]") -> None:
+    from web.server import serve, url_of
+
+    database = await _open_for_service(settings)
+
+    def announce() -> None:
+        print(f"Coscribe is ready on {url_of(settings.host, sockets)}", flush=True)
+
+    try:
+        await serve(settings, database, sockets, announce)
+    finally:
+        await database.close()
+
+
+async def _open_for_service(settings: "Settings") -> "Database":
+    from collab.errors import StoreError
+    from storage.engine import Database
+    from storage.errors import SchemaBehind
+
+    try:
+        try:
+            return await Database.open(settings.database_url)
+        except SchemaBehind:
+            from storage.schema import upgrade
+
+            await upgrade(settings.database_url)
+            return await Database.open(settings.database_url)
+    except StoreError as error:
+        fail(f"cannot use the database: {error}")
+
+
+def _settings_options() -> list[inspect.Parameter]:
+    """One option for each setting, all passed on as text: `Settings` reads them and names every fault at once."""
+    from web.settings import Settings
+
+    parameters = []
+    for name, field in Settings.model_fields.items():
+        kind: Any = bool if field.annotation is bool else str
+        if get_origin(field.annotation) is Literal:
+            metavar = "|".join(get_args(field.annotation))
+        else:
+            metavar = name.removesuffix("_max").rpartition("_")[2].upper()
+        default = "" if field.default_factory is not None or field.default == () else f" [default: {field.default}]"
+        option = typer.Option(help=f"{field.description}{default}", metavar=None if kind is bool else metavar)
+        annotation: Any = Annotated[kind | None, option]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    return parameters
+
+
+serve.__signature__ = inspect.Signature(_settings_options())  # type: ignore[attr-defined]
+
+
+def _read_settings(options: dict[str, Any] | None = None) -> "Settings":
+    from web.settings import Settings, SettingsError
+
+    try:
+        return Settings.read(**(options or {}))
+    except SettingsError as error:
+        fail(*error.faults)
+
+
+def _check_directory(settings: "Settings") -> None:
+    from web.doctor import check_directory
+
+    try:
+        check_directory(settings, make=True)
+    except OSError as error:
+        fail(f"the data directory {error.filename} cannot be written: {_reason(error)}")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+# -- db ---------------------------------------------------------------------------------------------------------------
+
+
+@db_commands.command("upgrade")
+def upgrade_schema() -> None:
+    """Create the database's schema, or bring it up to date. `serve` does so by itself."""
+    settings = _read_settings()
+    _check_directory(settings)
+    from storage.schema import upgrade
+
+    _run(upgrade(settings.database_url))
+    print("The database's schema is up to date.")
+
+
+# -- document ---------------------------------------------------------------------------------------------------------
+
+DocumentName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's name.")]
+
+
+@document_commands.command("list")
+def list_documents(
+    query: Annotated[str | None, typer.Option(help="Only those with this text in their name or title.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those in the bin instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List documents in the order of their names."""
+    from web.listing import print_json_lines, print_table
+
+    async def find(database: "Database") -> "list[DocumentInfo]":
+        found: list[DocumentInfo] = []
+        while page := await database.documents.list(
+            after=found[-1].id if found else None, limit=_PAGE, query=query, deleted=deleted
+        ):
+            found += page
+        return found
+
+    found = _with_database(find, exclusive=False)
+    if as_json:
+        print_json_lines(found)
+    else:
+        print_table(found)
+
+
+@document_commands.command("show")
+def show_document(document: DocumentName) -> None:
+    """Print what is known of a document, as JSON."""
+    from web.listing import print_json_lines
+
+    name = _parse_name(document)
+    print_json_lines([_with_database(lambda database: database.documents.get(name), exclusive=False)])
+
+
+@document_commands.command("delete")
+def delete_document(document: DocumentName) -> None:
+    """Put a document into the bin.
+
+    Where a server runs on the same database, ask the server instead (DELETE /api/documents/...): it also sends away
+    whoever has the document open. With SQLite this command refuses to run beside a server.
+    """
+    name = _parse_name(document)
+    _with_database(lambda database: database.documents.delete(name), exclusive=True)
+    print(f"{name} is in the bin.")
+
+
+@document_commands.command("restore")
+def restore_document(document: DocumentName) -> None:
+    """Take a document out of the bin."""
+    name = _parse_name(document)
+    _with_database(lambda database: database.documents.restore(name), exclusive=True)
+    print(f"{name} is not in the bin.")
+
+
+def _parse_name(text: str) -> "DocumentId":
+    from collab.types import parse_document_id
+
+    try:
+        return parse_document_id(text)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _with_database(work: "Callable[[Database], Awaitable[T]]", *, exclusive: bool) -> T:
+    settings = _read_settings()
+    from storage.engine import Database
+
+    async def run() -> T:
+        database = await Database.open(settings.database_url, exclusive=exclusive)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return _run(run())
+
+
+def _run(work: "Coroutine[Any, Any, T]") -> T:
+    from collab.errors import StoreError
+
+    # Warnings about how a server would fare do not concern a command that ends in a moment.
+    logging.getLogger("storage").setLevel(logging.ERROR)
+    try:
+        return asyncio.run(work)
+    except StoreError as error:
+        fail(str(error))
+
+
+# -- doctor -----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def doctor() -> None:
+    """Look for what would keep the server from running well; code 1 when something would keep it from starting."""
+    settings = _read_settings()
+    from web.doctor import examine, print_findings
+
+    findings = asyncio.run(examine(settings))
+    print_findings(findings)
+    if any(finding.verdict == "failed" for finding in findings):
+        raise typer.Exit(1)

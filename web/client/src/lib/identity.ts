@@ -1,0 +1,80 @@
+/** Who this browser says it is, and how others are shown: a name and a colour. */
+
+import { readFact, writeFact } from './storage'
+
+export interface Person {
+  name: string
+  color: string
+}
+
+export const NAME_LENGTH_MAX = 40
+
+/** White text on each of these has a contrast of at least 4.5 to 1. */
+export const COLORS = [
+  { value: '#b4233c', name: 'Raspberry' },
+  { value: '#a8480a', name: 'Rust' },
+  { value: '#846000', name: 'Mustard' },
+  { value: '#4b7a1e', name: 'Moss' },
+  { value: '#0b7a5c', name: 'Fir' },
+  { value: '#0f7490', name: 'Lagoon' },
+  { value: '#2864c7', name: 'Cornflower' },
+  { value: '#5a4fcf', name: 'Iris' },
+  { value: '#8a3fb8', name: 'Violet' },
+  { value: '#b0307f', name: 'Fuchsia' },
+] as const
+
+const MOODS = ['Calm', 'Bright', 'Gentle', 'Keen', 'Merry', 'Quiet', 'Swift', 'Patient', 'Curious', 'Bold']
+const ANIMALS = ['Heron', 'Otter', 'Fox', 'Wren', 'Hare', 'Lynx', 'Robin', 'Badger', 'Finch', 'Seal', 'Marten', 'Crane']
+const HEX_COLOR = /^#[0-9a-f]{6}$/i
+const KEY = 'coscribe:identity'
+
+function pick<T>(items: readonly T[], index: number): T {
+  return items[index % items.length] as T
+}
+
+function random(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] as number
+}
+
+/** Anything that came over the wire, made safe to show. */
+export function asPerson(value: unknown, clientId: number): Person {
+  const { name, color } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>
+  return {
+    name: (typeof name === 'string' && name.trim().slice(0, NAME_LENGTH_MAX)) || 'Somebody',
+    color: typeof color === 'string' && HEX_COLOR.test(color) ? color : pick(COLORS, clientId).value,
+  }
+}
+
+/** The name and colour kept in this browser; made up on the first visit. */
+export function loadIdentity(): Person {
+  const kept = readFact(KEY)
+  if (kept !== null) return asPerson(kept, 0)
+  const person = { name: `${pick(MOODS, random())} ${pick(ANIMALS, random())}`, color: pick(COLORS, random()).value }
+  saveIdentity(person)
+  return person
+}
+
+export function saveIdentity(person: Person): void {
+  writeFact(KEY, person)
+}
+
+function firstLetter(word: string): string {
+  return new Intl.Segmenter().segment(word)[Symbol.iterator]().next().value?.segment ?? ''
+}
+
+/** One or two letters for an avatar. */
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/)
+  const ends = words.length > 1 ? [words[0], words.at(-1)] : [words[0]]
+  return ends.map((word) => firstLetter(word ?? '').toLocaleUpperCase()).join('')
+}
+
+/** Black or white, whichever reads better on a colour that somebody else chose. */
+export function inkOn(color: string): '#000000' | '#ffffff' {
+  const channel = (from: number): number => {
+    const value = Number.parseInt(color.slice(from, from + 2), 16) / 255
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+  }
+  const luminance = 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+  return luminance > 0.179 ? '#000000' : '#ffffff'
+}

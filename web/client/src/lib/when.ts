@@ -1,0 +1,16 @@
+/** Times as people say them. */
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** "5 minutes ago", "yesterday", or the date when it is further away than a week. */
+export function when(at: Date, now: Date, locale?: string): string {
+  const ago = at.getTime() - now.getTime()
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
+  if (ago > -MINUTE_MS) return relative.format(0, 'second')
+  if (ago > -HOUR_MS) return relative.format(Math.ceil(ago / MINUTE_MS), 'minute')
+  if (ago > -DAY_MS) return relative.format(Math.ceil(ago / HOUR_MS), 'hour')
+  if (ago > -7 * DAY_MS) return relative.format(Math.ceil(ago / DAY_MS), 'day')
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(at)
+}

@@ -1,0 +1,165 @@
+/**
+ * The copy of a document on this device (IndexedDB), and whether it can be relied upon.
+ *
+ * Rule L1: `kept` is true only when every update so far is in a completed IndexedDB transaction.
+ * Rule L2: a store that fails never disturbs editing or sending; it is reopened, and `kept` is false meanwhile.
+ * Rule L3: `complete` is true only when the copy once held everything the server had.
+ */
+
+import { IndexeddbPersistence } from 'y-indexeddb'
+import type * as Y from 'yjs'
+
+const COMPLETE = 'complete'
+const UPDATES = 'updates'
+/** Some browsers leave an open request unanswered; the server's copy must not wait for that. */
+const LOAD_TIMEOUT_MS = 4000
+const REOPEN_MS_MIN = 1000
+const REOPEN_MS_MAX = 60_000
+
+export class LocalStore {
+  readonly #name: string
+  readonly #doc: Y.Doc
+  readonly #changed: () => void
+  #persistence: IndexeddbPersistence | null = null
+  #database: IDBDatabase | null = null
+  #made = 0
+  #stored = 0
+  #checking = false
+  #complete = false
+  #answered = false
+  #closed = false
+  #reopenMs = REOPEN_MS_MIN
+  #reopenTimer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(name: string, doc: Y.Doc, changed: () => void) {
+    this.#name = name
+    this.#doc = doc
+    this.#changed = changed
+    doc.on('update', this.#keep)
+  }
+
+  get kept(): boolean {
+    return this.#database !== null && this.#stored === this.#made
+  }
+
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  /** Load what this device holds into the document. Returns in any case; look at `complete` afterwards. */
+  async open(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOAD_TIMEOUT_MS)))
+    await Promise.race([this.#open(), timeout])
+    clearTimeout(timer)
+  }
+
+  /** The document now holds everything the server had: remember that across reloads. */
+  async serverAnswered(): Promise<void> {
+    this.#answered = true
+    const persistence = this.#persistence
+    if (this.#complete || persistence === null || this.#database === null) return
+    try {
+      await this.#completed()
+      await persistence.set(COMPLETE, 1)
+      this.#complete = true
+    } catch {
+      if (this.#persistence === persistence) this.#fail()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#reopenTimer)
+    this.#doc.off('update', this.#keep)
+    await this.#detach()
+  }
+
+  async #open(): Promise<void> {
+    const persistence = new IndexeddbPersistence(this.#name, this.#doc)
+    // It would throw into the editor's transaction when its database is gone, and the handlers behind it would
+    // miss the edit: `#keep` calls it instead.
+    this.#doc.off('update', persistence._storeUpdate)
+    this.#persistence = persistence
+    try {
+      const database = await persistence._db
+      for (const event of ['abort', 'error', 'close', 'versionchange']) {
+        database.addEventListener(event, () => this.#persistence === persistence && this.#fail())
+      }
+      await persistence.whenSynced
+      this.#complete = (await persistence.get(COMPLETE)) === 1
+      if (this.#persistence !== persistence) return
+      this.#database = database
+      this.#reopenMs = REOPEN_MS_MIN
+      await this.#check()
+      if (this.#answered) await this.serverAnswered()
+    } catch {
+      if (this.#persistence === persistence) this.#fail()
+    }
+  }
+
+  readonly #keep = (update: Uint8Array, origin: unknown): void => {
+    if (origin === this.#persistence) return
+    this.#made += 1
+    try {
+      this.#persistence?._storeUpdate(update, origin)
+    } catch {
+      this.#fail()
+    }
+    void this.#check()
+  }
+
+  /** Move `#stored` up to what is in completed transactions; at most one round under way. */
+  async #check(): Promise<void> {
+    if (this.#checking) return
+    this.#checking = true
+    try {
+      while (this.#database !== null && this.#stored < this.#made) {
+        const made = this.#made
+        const database = this.#database
+        await this.#completed()
+        if (database === this.#database) this.#stored = made
+      }
+    } catch {
+      this.#fail()
+    } finally {
+      this.#checking = false
+    }
+    this.#changed()
+  }
+
+  /** Resolves when all earlier writes have completed: a transaction waits for those before it on the same store. */
+  #completed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#database === null) {
+        reject(new Error('The local store is not open.'))
+        return
+      }
+      const transaction = this.#database.transaction(UPDATES, 'readonly')
+      transaction.objectStore(UPDATES).count()
+      transaction.oncomplete = () => resolve()
+      transaction.onabort = () => reject(transaction.error ?? new Error('The local store was closed.'))
+    })
+  }
+
+  #fail(): void {
+    if (this.#closed) return
+    void this.#detach()
+    clearTimeout(this.#reopenTimer)
+    // Opening writes the whole state first, so nothing that failed has to be remembered.
+    this.#reopenTimer = setTimeout(() => void this.#open(), this.#reopenMs)
+    this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX)
+    this.#changed()
+  }
+
+  async #detach(): Promise<void> {
+    const persistence = this.#persistence
+    this.#persistence = null
+    this.#database = null
+    try {
+      await persistence?.destroy()
+    } catch {
+      // It never opened: there is nothing to close.
+    }
+  }
+}

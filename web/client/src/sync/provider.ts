@@ -1,0 +1,66 @@
+/** Joins the WebSocket provider and the saved state: who reports what to whom, and nothing else. */
+
+import { WebsocketProvider } from 'y-websocket'
+import type { Awareness } from 'y-protocols/awareness'
+import type * as Y from 'yjs'
+
+import { decodeEcho, encodeRequest, MESSAGE_ACKNOWLEDGE } from './acknowledgement'
+import { SavedState } from './saved-state'
+
+export interface Provider {
+  readonly savedState: SavedState
+  /** Does nothing when it is already connected or trying to be. */
+  connect(): void
+  destroy(): void
+}
+
+export interface ProviderOptions {
+  serverUrl: string
+  document: string
+  doc: Y.Doc
+  awareness: Awareness
+  changed: () => void
+  /** A connection ended, or could not be made. The provider tries again by itself. */
+  lost: () => void
+  /** The server ended this for good; the provider does not come back by itself. */
+  refused: (code: number) => void
+}
+
+/** A provider that is not connected yet. Every update of `doc` from now on is counted and, when connected, sent. */
+export function createProvider(options: ProviderOptions): Provider {
+  const { doc } = options
+  const provider = new WebsocketProvider(options.serverUrl, options.document, doc, {
+    connect: false,
+    awareness: options.awareness,
+    // Edits that reach a second tab through a BroadcastChannel are not sent on by it: that tab would call saved
+    // what only the first tab can still lose. Each tab syncs with the server instead.
+    disableBc: true,
+  })
+  const savedState = new SavedState({
+    send: (version) => {
+      if (provider.ws?.readyState === WebSocket.OPEN) provider.ws.send(encodeRequest(version))
+    },
+    changed: options.changed,
+  })
+  const count = (_update: Uint8Array, origin: unknown): void => {
+    // Exactly those updates that the provider sends, whether typed here or read from this device.
+    if (origin !== provider) savedState.edited()
+  }
+
+  doc.on('update', count)
+  // The server sends its sync step 1 before its step 2, so our own missing edits went out before `sync` fires.
+  provider.on('sync', (synced: boolean) => (synced ? savedState.handshakeDone() : savedState.disconnected()))
+  provider.on('connection-close', options.lost)
+  provider.on('closed', ({ code }) => options.refused(code))
+  provider.messageHandlers[MESSAGE_ACKNOWLEDGE] = (_encoder, decoder) => savedState.acknowledge(decodeEcho(decoder))
+
+  return {
+    savedState,
+    connect: () => provider.connect(),
+    destroy: () => {
+      savedState.close()
+      doc.off('update', count)
+      provider.destroy()
+    },
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Is what this page shows durably stored? Counts local edits and compares them with what the server acknowledged.
+ *
+ * No I/O and no Yjs: the provider reports events, this decides, `send` puts one acknowledgement request on the wire.
+ *
+ * Rule S1: the server answers a request for version n only after everything sent before it on the same connection
+ *          is committed. So a request is worth something only once the handshake's edits went out before it.
+ * Rule S2: whatever the document holds when the page opens counts as unsaved until the server has answered.
+ * Rule S3: every local edit is followed by a request that covers it; edits in quick succession share one.
+ * Rule S4: a new connection proves nothing until it has answered a request of its own.
+ */
+
+/** Deferred calls, so that tests can own the time. */
+export interface Timers {
+  set: (callback: () => void, ms: number) => number
+  clear: (handle: number) => void
+}
+
+export const browserTimers: Timers = {
+  set: (callback, ms) => window.setTimeout(callback, ms),
+  clear: (handle) => window.clearTimeout(handle),
+}
+
+/** How long edits are collected before one request covers them all. */
+export const ASK_AFTER_MS = 80
+
+export interface SavedStateOptions {
+  /** Send an acknowledgement request for `version` on the current connection, after everything already sent. */
+  send: (version: number) => void
+  /** Something observable changed. */
+  changed: () => void
+  timers?: Timers
+}
+
+export class SavedState {
+  readonly #options: SavedStateOptions
+  readonly #timers: Timers
+  /** 1 stands for what was there at the start (rule S2). */
+  #version = 1
+  #acknowledged = 0
+  #synced = false
+  #answered = false
+  #pendingAsk: number | null = null
+
+  constructor(options: SavedStateOptions) {
+    this.#options = options
+    this.#timers = options.timers ?? browserTimers
+  }
+
+  /** Both sides have exchanged what the other lacked, on a connection that still stands. */
+  get synced(): boolean {
+    return this.#synced
+  }
+
+  /** Something here has never been acknowledged by the server. */
+  get unsaved(): boolean {
+    return this.#acknowledged < this.#version
+  }
+
+  /** Everything here is durable on the server, and the current connection has confirmed it (rule S4). */
+  get saved(): boolean {
+    return this.#synced && this.#answered && !this.unsaved
+  }
+
+  /** An update was made here (or loaded from this device) that the server has to be sent. */
+  edited(): void {
+    this.#version += 1
+    if (this.#synced && this.#pendingAsk === null) {
+      this.#pendingAsk = this.#timers.set(() => {
+        this.#pendingAsk = null
+        this.#options.send(this.#version)
+      }, ASK_AFTER_MS)
+    }
+    this.#options.changed()
+  }
+
+  /** The handshake of the current connection is complete: our own missing edits are on the wire (rule S1). */
+  handshakeDone(): void {
+    this.#synced = true
+    this.#options.send(this.#version)
+    this.#options.changed()
+  }
+
+  /** The server echoed a request. A version that was never sent is ignored. */
+  acknowledge(version: number): void {
+    if (!this.#synced || version > this.#version) return
+    this.#answered = true
+    this.#acknowledged = Math.max(this.#acknowledged, version)
+    this.#options.changed()
+  }
+
+  /** The connection is gone, and with it every request that was not answered. */
+  disconnected(): void {
+    this.#synced = false
+    this.#answered = false
+    this.#dropPendingAsk()
+    this.#options.changed()
+  }
+
+  /** No further requests. */
+  close(): void {
+    this.#dropPendingAsk()
+  }
+
+  #dropPendingAsk(): void {
+    if (this.#pendingAsk !== null) this.#timers.clear(this.#pendingAsk)
+    this.#pendingAsk = null
+  }
+}

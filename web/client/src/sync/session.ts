@@ -1,0 +1,114 @@
+/**
+ * One document open on this page: the Y.Doc, its copy on this device, its connection. No user interface.
+ *
+ * Rule D1: where there is a local copy, the connection opens only after it has loaded: one exchange covers both.
+ * Rule D2: nothing may be edited until there is something to edit: a complete local copy or the server's answer.
+ *          An empty page that later fills would invite people to write over what they cannot see.
+ * Rule D3: a local copy belongs to one epoch, and only the server can say which one is the document's.
+ */
+
+import * as Y from 'yjs'
+
+import { QuietAwareness } from './awareness'
+import { LocalStore } from './local-store'
+import { createProvider, type Provider } from './provider'
+
+export interface SessionView {
+  /** Both sides have exchanged what the other lacked, on a connection that still stands. */
+  readonly synced: boolean
+  /** Everything here is durable on the server. */
+  readonly saved: boolean
+  /** Something here has never been acknowledged by the server. */
+  readonly unsaved: boolean
+  /** Rule D2. Once true it stays true. */
+  readonly ready: boolean
+  /** Everything here is stored on this device. */
+  readonly kept: boolean
+  /** Close code with which the server ended this for good. */
+  readonly refused: number | null
+}
+
+export interface SessionOptions {
+  document: string
+  serverUrl: string
+  changed: (view: SessionView) => void
+  /** A connection ended, or could not be made; it is tried again. */
+  lost: () => void
+}
+
+export class DocumentSession {
+  readonly doc = new Y.Doc()
+  readonly awareness = new QuietAwareness(this.doc)
+  readonly #options: SessionOptions
+  readonly #provider: Provider
+  #store: LocalStore | null = null
+  #loading: Promise<void> = Promise.resolve()
+  #epoch: string | null = null
+  #ready = false
+  #refused: number | null = null
+  #closed = false
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    // Before any local store: it must see each edit even when storing it fails.
+    this.#provider = createProvider({
+      serverUrl: options.serverUrl,
+      document: options.document,
+      doc: this.doc,
+      awareness: this.awareness,
+      changed: () => this.#changed(),
+      lost: options.lost,
+      refused: (code) => {
+        this.#refused = code
+        this.#report()
+      },
+    })
+  }
+
+  /** Of the local copy; null while there is none. */
+  get epoch(): string | null {
+    return this.#epoch
+  }
+
+  get view(): SessionView {
+    const { synced, saved, unsaved } = this.#provider.savedState
+    return { synced, saved, unsaved, ready: this.#ready, kept: this.#store?.kept ?? false, refused: this.#refused }
+  }
+
+  /** Load the local copy of this epoch, and keep it up from now on. Once in the life of a session. */
+  openCopy(epoch: string): void {
+    const store = new LocalStore(`coscribe:${this.#options.document}@${epoch}`, this.doc, () => this.#report())
+    this.#epoch = epoch
+    this.#store = store
+    this.#loading = store.open().then(() => {
+      if (store.complete) this.#ready = true
+      this.#changed()
+    })
+  }
+
+  /** Connect, and stay connected as long as the server wants us. Calling it again does no harm. */
+  async connect(): Promise<void> {
+    await this.#loading
+    if (!this.#closed && this.#refused === null) this.#provider.connect()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#provider.destroy()
+    this.awareness.destroy()
+    await this.#store?.close()
+    this.doc.destroy()
+  }
+
+  #changed(): void {
+    if (this.#provider.savedState.synced) {
+      this.#ready = true
+      void this.#store?.serverAnswered()
+    }
+    this.#report()
+  }
+
+  #report(): void {
+    if (!this.#closed) this.#options.changed(this.view)
+  }
+}

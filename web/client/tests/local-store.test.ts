@@ -1,0 +1,95 @@
+import 'fake-indexeddb/auto'
+
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import * as Y from 'yjs'
+
+import { LocalStore } from '../src/sync/local-store'
+
+let names = 0
+const opened: LocalStore[] = []
+
+async function openStore(name: string): Promise<{ store: LocalStore; doc: Y.Doc }> {
+  const doc = new Y.Doc()
+  const store = new LocalStore(name, doc, () => undefined)
+  opened.push(store)
+  await store.open()
+  return { store, doc }
+}
+
+function freshName(): string {
+  names += 1
+  return `document-${names}`
+}
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await Promise.all(opened.splice(0).map((store) => store.close()))
+})
+
+describe('the copy on this device', () => {
+  test('gives back what was written, in the next page too', async () => {
+    const name = freshName()
+    const first = await openStore(name)
+    first.doc.getText('t').insert(0, 'hello')
+    await vi.waitUntil(() => first.store.kept)
+    await first.store.close()
+    const second = await openStore(name)
+    expect(second.doc.getText('t').toJSON()).toBe('hello')
+  })
+
+  test('an edit is kept only when its transaction has completed (L1)', async () => {
+    const { store, doc } = await openStore(freshName())
+    await vi.waitUntil(() => store.kept)
+    doc.getText('t').insert(0, 'x')
+    expect(store.kept).toBe(false)
+    await vi.waitUntil(() => store.kept)
+  })
+
+  test('edits made before it has opened are kept as well', async () => {
+    const name = freshName()
+    const doc = new Y.Doc()
+    const store = new LocalStore(name, doc, () => undefined)
+    opened.push(store)
+    const opening = store.open()
+    doc.getText('t').insert(0, 'early')
+    await opening
+    await vi.waitUntil(() => store.kept)
+    const { doc: again } = await openStore(name)
+    expect(again.getText('t').toJSON()).toBe('early')
+  })
+
+  test('is complete only after the server has answered once (L3)', async () => {
+    const name = freshName()
+    const first = await openStore(name)
+    first.doc.getText('t').insert(0, 'half')
+    expect(first.store.complete).toBe(false)
+    await first.store.close()
+
+    const second = await openStore(name)
+    expect(second.store.complete).toBe(false)
+    await second.store.serverAnswered()
+    expect(second.store.complete).toBe(true)
+    await second.store.close()
+
+    const third = await openStore(name)
+    expect(third.store.complete).toBe(true)
+  })
+
+  test('a database that goes away disturbs nobody, and everything is kept again later (L2)', async () => {
+    const name = freshName()
+    const { store, doc } = await openStore(name)
+    await vi.waitUntil(() => store.kept)
+    const failing = vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(() => {
+      throw new DOMException('gone', 'InvalidStateError')
+    })
+    const after = vi.fn()
+    doc.on('update', after)
+    doc.getText('t').insert(0, 'still here')
+    expect(after).toHaveBeenCalledOnce()
+    expect(store.kept).toBe(false)
+    failing.mockRestore()
+    await vi.waitUntil(() => store.kept, { timeout: 5000 })
+    const { doc: again } = await openStore(name)
+    expect(again.getText('t').toJSON()).toBe('still here')
+  })
+})

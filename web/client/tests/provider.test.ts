@@ -1,0 +1,192 @@
+/** The provider on a socket whose other end is played by the test. */
+
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Awareness } from 'y-protocols/awareness'
+import * as sync from 'y-protocols/sync'
+import * as Y from 'yjs'
+
+import { createProvider, type Provider } from '../src/sync/provider'
+
+class FakeSocket {
+  static readonly OPEN = 1
+  static last: FakeSocket
+  readonly OPEN = 1
+  readyState = 0
+  binaryType = ''
+  onopen: (() => void) | null = null
+  onmessage: ((event: { data: Uint8Array }) => void) | null = null
+  onclose: ((event: { code: number; reason: string }) => void) | null = null
+  onerror: (() => void) | null = null
+  readonly sent: Uint8Array[] = []
+
+  constructor(readonly url: string) {
+    FakeSocket.last = this
+  }
+
+  send(data: Uint8Array): void {
+    this.sent.push(data)
+  }
+
+  close(): void {
+    this.readyState = 3
+  }
+
+  open(): void {
+    this.readyState = 1
+    this.onopen?.()
+  }
+
+  receive(frame: Uint8Array): void {
+    this.onmessage?.({ data: frame })
+  }
+
+  /** What went out, by name. */
+  get wire(): string[] {
+    return this.sent.map((frame) => {
+      const decoder = decoding.createDecoder(frame)
+      const type = decoding.readVarUint(decoder)
+      if (type === 0) return ['step1', 'step2', 'update'][decoding.readVarUint(decoder)] ?? 'unknown'
+      if (type === 1) return 'awareness'
+      const payload = decoding.createDecoder(decoding.readVarUint8Array(decoder))
+      return `${type}:${decoding.readVarUint(payload)}`
+    })
+  }
+}
+
+function syncFrame(write: (encoder: encoding.Encoder) => void): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, 0)
+  write(encoder)
+  return encoding.toUint8Array(encoder)
+}
+
+describe('provider', () => {
+  const server = new Y.Doc()
+  let doc: Y.Doc
+  let provider: Provider
+  let refused: number[]
+  let lost: number
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+    vi.stubGlobal('WebSocket', FakeSocket)
+    vi.stubGlobal('window', globalThis)
+    doc = new Y.Doc()
+    refused = []
+    lost = 0
+    const awareness = new Awareness(doc)
+    awareness.setLocalState(null)
+    provider = createProvider({
+      serverUrl: 'ws://server/ws',
+      document: 'team/plan',
+      doc,
+      awareness,
+      changed: () => undefined,
+      lost: () => (lost += 1),
+      refused: (code) => refused.push(code),
+    })
+  })
+
+  afterEach(() => {
+    provider.destroy()
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  function handshake(): FakeSocket {
+    provider.connect()
+    const socket = FakeSocket.last
+    socket.open()
+    socket.receive(syncFrame((encoder) => sync.writeSyncStep1(encoder, server)))
+    socket.receive(syncFrame((encoder) => sync.writeSyncStep2(encoder, server)))
+    return socket
+  }
+
+  function echoLast(socket: FakeSocket): void {
+    const frame = socket.sent.at(-1)
+    if (frame === undefined) throw new Error('nothing was sent')
+    socket.receive(frame)
+  }
+
+  test('asks for the acknowledgement after its own step 2, so that offline edits are covered', () => {
+    doc.getText('t').insert(0, 'written offline')
+    const socket = handshake()
+    expect(socket.url).toBe('ws://server/ws/team/plan')
+    expect(socket.wire).toEqual(['step1', 'step2', '102:2'])
+    expect(provider.savedState.saved).toBe(false)
+    echoLast(socket)
+    expect(provider.savedState.saved).toBe(true)
+  })
+
+  test('asks again after an edit, behind the edit', () => {
+    const socket = handshake()
+    echoLast(socket)
+    doc.getText('t').insert(0, 'a')
+    doc.getText('t').insert(1, 'b')
+    expect(provider.savedState.saved).toBe(false)
+    vi.advanceTimersByTime(100)
+    expect(socket.wire.slice(3)).toEqual(['update', 'update', '102:3'])
+    echoLast(socket)
+    expect(provider.savedState.saved).toBe(true)
+  })
+
+  test('what others wrote is not ours to be saved', () => {
+    const socket = handshake()
+    echoLast(socket)
+    const other = new Y.Doc()
+    other.getText('t').insert(0, 'theirs')
+    socket.receive(syncFrame((encoder) => sync.writeUpdate(encoder, Y.encodeStateAsUpdate(other))))
+    expect(doc.getText('t').toJSON()).toBe('theirs')
+    expect(provider.savedState.saved).toBe(true)
+  })
+
+  test('what the device remembered is ours, whoever put it into the document', () => {
+    const socket = handshake()
+    echoLast(socket)
+    const other = new Y.Doc()
+    other.getText('t').insert(0, 'remembered')
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(other), 'the local store')
+    expect(provider.savedState.saved).toBe(false)
+  })
+
+  test('a dropped connection is not saved, and the next one asks for itself', () => {
+    const first = handshake()
+    echoLast(first)
+    first.onclose?.({ code: 1006, reason: '' })
+    expect(provider.savedState.saved).toBe(false)
+    expect(lost).toBe(1)
+    doc.getText('t').insert(0, 'meanwhile')
+    vi.advanceTimersByTime(1000)
+    const second = handshake()
+    expect(second).not.toBe(first)
+    expect(second.wire).toEqual(['step1', 'step2', '102:2'])
+  })
+
+  test('another tab of the same browser gets edits from the server alone', () => {
+    handshake()
+    const doc2 = new Y.Doc()
+    const tab = createProvider({
+      serverUrl: 'ws://server/ws',
+      document: 'team/plan',
+      doc: doc2,
+      awareness: new Awareness(doc2),
+      changed: () => undefined,
+      lost: () => undefined,
+      refused: () => undefined,
+    })
+    tab.connect()
+    doc.getText('t').insert(0, 'not at the server yet')
+    expect(doc2.getText('t').toJSON()).toBe('')
+    tab.destroy()
+  })
+
+  test('a permanent refusal is reported and not retried', () => {
+    const socket = handshake()
+    socket.onclose?.({ code: 4403, reason: 'no' })
+    vi.advanceTimersByTime(60_000)
+    expect(refused).toEqual([4403])
+    expect(FakeSocket.last).toBe(socket)
+  })
+})

@@ -1,0 +1,125 @@
+"""Routes that cannot answer without the door, matched on the path as it was sent.
+
+A document's name may hold `/`. In `/api/documents/{document}/content` it is sent as `%2F`, so that a document called
+`a/content` is not the content of a document called `a`. Servers decode the path before they route, and the difference
+is gone; so these routes match the raw path, and the name is percent-decoded afterwards, once.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, compile_path
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketState
+
+from collab.types import Grant
+from web.errors import problem_for, refuse_socket
+from web.security import Action, Visitor
+from web.state import AppRequest, AppWebSocket
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """Answers everybody: no person, no document."""
+
+    endpoint: Callable[[AppRequest], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """Answers whom the door lets in; which documents are concerned is not in the path."""
+
+    endpoint: Callable[[AppRequest, Visitor], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Answers who may do `action` with the document in the path."""
+
+    action: Action
+    endpoint: Callable[[AppRequest, Grant], Awaitable[Response]]
+
+
+Operation: TypeAlias = Public | Welcomed | Granted
+
+
+class Resource(BaseRoute):
+    """One path and what each method does there."""
+
+    def __init__(self, path: str, **operations: Operation) -> None:
+        self.path = path
+        self.operations = operations
+        self._pattern = compile_path(path)[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return _match(self._pattern, scope, "http")
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._answer(Request(scope, receive, send))
+        except Exception as error:
+            response = problem_for(error)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: AppRequest) -> Response:
+        door = request.state["door"]
+        operation = self.operations.get("GET" if request.method == "HEAD" else request.method)
+        if operation is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(self._methods())})
+        if isinstance(operation, Public):
+            door.check_host(request)
+            return await operation.endpoint(request)
+        if isinstance(operation, Welcomed):
+            return await operation.endpoint(request, await door.welcome(request))
+        grant = await door.admit(request, _document_text(request), operation.action)
+        return await operation.endpoint(request, grant)
+
+    def _methods(self) -> list[str]:
+        return sorted({*self.operations, "HEAD"} if "GET" in self.operations else self.operations)
+
+
+class Socket(BaseRoute):
+    """A WebSocket path. Refusals are HTTP answers to the handshake; the endpoint accepts."""
+
+    def __init__(self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Grant], Awaitable[None]]) -> None:
+        self.path = path
+        self.action = action
+        self._endpoint = endpoint
+        self._pattern = compile_path(path)[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return _match(self._pattern, scope, "websocket")
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket: AppWebSocket = WebSocket(scope, receive, send)
+        try:
+            grant = await websocket.state["door"].admit(websocket, _document_text(websocket), self.action)
+            await self._endpoint(websocket, grant)
+        except Exception as error:
+            if websocket.application_state is not WebSocketState.CONNECTING:
+                raise
+            await refuse_socket(websocket, error)
+
+
+async def no_such_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """What the router falls back to."""
+    error = HTTPException(404, "there is nothing at this address; '/' in a document's name is sent as %2F")
+    if scope["type"] == "websocket":
+        await refuse_socket(WebSocket(scope, receive, send), error)
+    else:
+        await problem_for(error)(scope, receive, send)
+
+
+def _match(pattern: re.Pattern[str], scope: Scope, kind: str) -> tuple[Match, Scope]:
+    found = pattern.match(scope["raw_path"].decode("latin-1")) if scope["type"] == kind else None
+    return (Match.NONE, {}) if found is None else (Match.FULL, {"path_params": found.groupdict()})
+
+
+def _document_text(connection: AppRequest | AppWebSocket) -> str:
+    return unquote(connection.path_params["document"])

@@ -1,0 +1,36 @@
+"""What every request finds in `request.state`: made when the application starts, the same until it ends."""
+
+from typing import TypeAlias, TypedDict
+
+from starlette.requests import Request
+from starlette.websockets import WebSocket
+
+from collab.hub import Hub
+from storage.engine import Database
+from web.security import Door
+from web.settings import Settings
+from web.transport import Heart, TransportLimits
+
+_FRAMING_BYTES_MAX = 16
+"""What the dialect puts round a payload that is itself as large as it may be."""
+
+
+class State(TypedDict):
+    settings: Settings
+    door: Door
+    database: Database
+    hub: Hub
+    heart: Heart
+    transport_limits: TransportLimits
+
+
+AppRequest: TypeAlias = Request[State]
+AppWebSocket: TypeAlias = WebSocket[State]
+
+
+def transport_limits(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        message_bytes_max=settings.sync_bytes_max + _FRAMING_BYTES_MAX,
+        write_high_water=settings.send_queue_bytes_max,
+        write_low_water=settings.send_queue_bytes_max // 4,
+    )

@@ -1,0 +1,33 @@
+"""WebSocket connections of the server: from the accepted handshake to a session's `Receiver`.
+
+An endpoint accepts the WebSocket, then calls `run_connection`. Under a uvicorn configured with `uvicorn_options` the
+socket leaves the request behind at once and costs a few kilobytes; under any other ASGI server the same Receiver runs
+over ASGI.
+
+    endpoint         run_connection
+    heart            one timer for all connections, owned by the lifespan
+    ports            Receiver and TransportLimits
+    frames, reader   RFC 6455 as bytes, and as a stream
+    detached         the connection on the bare socket
+    asgi             the connection over ASGI
+    handshake        the protocols given to uvicorn
+    selfcheck        whether the installed uvicorn plays along
+"""
+
+from web.transport.endpoint import run_connection
+from web.transport.frames import encode_frame
+from web.transport.heart import Heart
+from web.transport.ports import OpenReceiver, Receiver, TextReceiver, TransportLimits
+from web.transport.selfcheck import check_uvicorn, uvicorn_options
+
+__all__ = [
+    "Heart",
+    "OpenReceiver",
+    "Receiver",
+    "TextReceiver",
+    "TransportLimits",
+    "check_uvicorn",
+    "encode_frame",
+    "run_connection",
+    "uvicorn_options",
+]
