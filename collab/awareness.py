@@ -93,6 +93,10 @@ class AwarenessTable(Generic[Owner]):
         presence = self._present.get(client)
         return None if presence is None else presence.owner
 
+    def announced(self, owner: Owner) -> ClientId | None:
+        """The id that `owner` has announced as its own."""
+        return self._ids.get(owner)
+
     def receive(self, owner: Owner, entries: list[AwarenessEntry], now: float) -> bool:
         """Take what `owner` may say (rules A1 to A3). Returns whether somebody has to be told.
 

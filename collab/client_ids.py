@@ -1,8 +1,14 @@
 """Which connection owns which Yjs client id, while it is open.
 
 Yjs numbers the edits of each client id by a clock. Two connections that add edits under one id silently lose text:
-whatever comes second under a clock that is taken is absorbed. So an id belongs to the connection that first added
-edits under it, or that announces it as its own in awareness, until that connection closes.
+whatever comes second under a clock that is taken is absorbed. So while a connection is open, it owns
+
+    - the id that it announces as its own in awareness, and
+    - if it announces none, the first id under which it types: adds edits by an update, not by a sync step 2.
+
+A client's sync step 2 brings whatever the document lacks, other people's edits included; after a crash of the server
+that is how edits come back whose authors have not reconnected yet. Carrying them gives no claim to their ids. Nor do
+updates of a client that has announced another id: it may pass on what reached it from a peer.
 """
 
 from collab.awareness import AwarenessTable
@@ -17,14 +23,16 @@ class ClientIds:
         self._awareness = awareness
 
     def bind(self, session: Session, client: ClientId) -> None:
-        """Give `client` to `session` if nobody has it."""
-        if self._owners.setdefault(client, session) is session:
-            session.client_ids.add(client)
+        """`session` types as `client`, which nobody else owns."""
+        announced = self._awareness.announced(session)
+        if announced is not None and announced != client:
+            return
+        if session.client_id is None and self._owners.setdefault(client, session) is session:
+            session.client_id = client
 
     def release(self, session: Session) -> None:
-        for client in session.client_ids:
-            if self._owners.get(client) is session:
-                del self._owners[client]
+        if session.client_id is not None:
+            del self._owners[session.client_id]
 
     def others(self, session: Session | None, scanned: ScannedUpdate, clocks: dict[int, int]) -> list[Session]:
         """Other connections that own an id under which `scanned` adds edits."""

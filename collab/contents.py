@@ -167,8 +167,6 @@ def _skip_values(data: bytes, position: int, count: int, depth_max: int) -> int:
             position += 1
             if inner > 127:
                 inner, position = read_long_var_uint(data, position)
-            if inner > size - position:
-                raise MalformedMessage(f"{inner} values are declared in {size - position} bytes")
             if len(around) >= depth_max:
                 raise LimitExceeded(f"values are nested more than {depth_max} deep")
             around.append((left, in_map))

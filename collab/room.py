@@ -209,7 +209,7 @@ class Room:
             client, start, end = ranges[0]
             # Typing: the next edits of a client id that this connection owns.
             if (
-                client in session.client_ids
+                client == session.client_id
                 and self.live.clocks.get(client) == start
                 and (not scanned.needs or self.live.attaches(scanned))
             ):
@@ -223,14 +223,16 @@ class Room:
         live = self.live
         owners = self._ids.others(session, scanned, live.clocks)
         if owners or not live.attaches(scanned):
-            self._hold(session, Held(payload, scanned, self._clock.time(), contested=bool(owners)), owners)
+            self._hold(
+                session, Held(payload, scanned, self._clock.time(), contested=bool(owners), from_sync=from_sync), owners
+            )
         elif from_sync or (self._may_repeat(payload, scanned) and not live.brings_news(scanned)):
             # Alone in its flush: it often carries much more than it brings, and only that is to be relayed and stored.
             self.flush()
-            self._accept(session, session.grant.user_id, payload, scanned)
+            self._accept(session, session.grant.user_id, payload, scanned, types=False)
             self.flush(news_only=True)
         else:
-            self._accept(session, session.grant.user_id, payload, scanned)
+            self._accept(session, session.grant.user_id, payload, scanned, types=True)
 
     @staticmethod
     def _may_repeat(payload: bytes, scanned: ScannedUpdate) -> bool:
@@ -252,7 +254,7 @@ class Room:
         self.stats.updates_received += 1
         self.flush()
         self._check_live()
-        batch = self._accept(None, grant.user_id, payload, scanned)
+        batch = self._accept(None, grant.user_id, payload, scanned, types=False)
         self.flush(news_only=True)
         if self.reloading:
             self._pending.clear()
@@ -315,9 +317,13 @@ class Room:
     # -- accepting --------------------
 
     def _accept(
-        self, session: Session | None, user_id: str | None, payload: bytes, scanned: ScannedUpdate
+        self, session: Session | None, user_id: str | None, payload: bytes, scanned: ScannedUpdate, *, types: bool
     ) -> Batch | None:
-        """Queue for the next flush. Returns the batch whose commit makes it saved; None: it is saved already."""
+        """Queue for the next flush; with `types`, the session may come to own the client ids in it.
+
+        Returns:
+            The batch whose commit makes it saved. None: it is saved already.
+        """
         if scanned.deletes or self.live.brings_news(scanned):
             self._check_space(len(payload))
             if scanned.levels and not self.live.nest(scanned.levels):
@@ -326,7 +332,7 @@ class Room:
             for client, _, end in scanned.ranges:
                 if end > clocks.get(client, 0):
                     clocks[client] = end
-                    if session is not None:
+                    if types and session is not None:
                         self._ids.bind(session, ClientId(client))
             self._enqueue(session, user_id, payload)
         # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
@@ -392,7 +398,7 @@ class Room:
             barred = self._ids.announced_by_another(session, held.scanned, live.clocks)
         if barred or self.reloading or not live.attaches(held.scanned):
             return False
-        self._accept(session, session.grant.user_id, held.payload, held.scanned)
+        self._accept(session, session.grant.user_id, held.payload, held.scanned, types=not held.from_sync)
         return True
 
     def expire_held(self) -> bool:

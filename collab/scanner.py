@@ -17,14 +17,13 @@ with, which grows with the square of their number (`ScannedUpdate.structs` bound
 """
 
 import heapq
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
 
 from collab.codec import CLOCK_END, read_long_var_uint
 from collab.contents import STRING, TYPE, skip_content, skip_string, utf16_length
 from collab.errors import LimitExceeded, MalformedMessage
+from collab.keystroke import decode_client, decode_clock, match_deletion, match_typed
 from collab.structs import GC, SKIP, Id, StructTable
 
 
@@ -86,38 +85,23 @@ def scan_update(data: bytes, limits: ScanLimits = DEFAULT_LIMITS) -> ScannedUpda
         raise MalformedMessage("the update ends inside a value") from None
 
 
-# -- the keystroke: text typed after or between known characters, or a deletion. About 19 in 20 updates are one.
-
-# Integers in their shortest form, below 2**53 and, for clocks, below 2**28: no sum of two comes near a limit.
-_ID = rb"([\x00-\x7f]|[\x80-\xff]{1,6}[\x01-\x7f]|[\x80-\xff]{7}[\x01-\x0f])"
-_CLOCK = rb"([\x00-\x7f]|[\x80-\xff]{1,3}[\x01-\x7f])"
-_match_typed = re.compile(
-    rb"\x01\x01" + _ID + _CLOCK + rb"(?:\x84|\xc4" + _ID + _CLOCK + rb")" + _ID + _CLOCK + rb"([\x01-\x7f])(.+)",
-    re.DOTALL,
-).fullmatch
-_match_deletion = re.compile(rb"\x01" + _ID + rb"\x01" + _CLOCK + _CLOCK, re.DOTALL).fullmatch
-
-
 def _scan_keystroke(data: bytes) -> ScannedUpdate | None:
-    """Scan one ContentString of one client and at most one deletion; None for everything else, malformed or not.
-
-    The pattern does in C what the general path does byte by byte.
-    """
-    typed = _match_typed(data)
+    """The shortcut: one string of one client and at most one deletion. None for everything else, malformed or not."""
+    typed = match_typed(data)
     if typed is None:
         if data[:1] != b"\x00":
             return None
         return _keystroke([], 0, {}, data[1:])
     client_bytes, clock_bytes, left_client, left_clock, near_client, near_clock, length, rest = typed.groups()
-    client = _client(client_bytes)
-    clock = _clock(clock_bytes)
+    client = decode_client(client_bytes)
+    clock = decode_clock(clock_bytes)
     needs: dict[int, int] = {}
     for other, at in ((near_client, near_clock), (left_client, left_clock)):
         if other == client_bytes:
-            if _clock(at) >= clock:
+            if decode_clock(at) >= clock:
                 return None
         elif other is not None:
-            needs[_client(other)] = max(needs.get(_client(other), 0), _clock(at) + 1)
+            needs[decode_client(other)] = max(needs.get(decode_client(other), 0), decode_clock(at) + 1)
     size = length[0]
     if not rest[:size].isascii() or len(rest) <= size:
         return None
@@ -130,32 +114,18 @@ def _scan_keystroke(data: bytes) -> ScannedUpdate | None:
 def _keystroke(
     ranges: list[tuple[int, int, int]], structs: int, needs: dict[int, int], deletions: bytes
 ) -> ScannedUpdate | None:
-    match = _match_deletion(deletions)
+    match = match_deletion(deletions)
     if match is None:
         return None
     client_bytes, start, length = match.groups()
-    client = _client(client_bytes)
-    count = _clock(length)
+    client = decode_client(client_bytes)
+    count = decode_clock(length)
     if count == 0:
         return None
-    end = _clock(start) + count
+    end = decode_clock(start) + count
     if (not ranges or client != ranges[0][0] or end > ranges[0][2]) and end > needs.get(client, 0):
         needs[client] = end
     return ScannedUpdate(ranges, needs, True, structs, 0)
-
-
-@lru_cache(maxsize=4096)
-def _client(encoded: bytes) -> int:
-    return _var_uint(encoded, 0)[0]
-
-
-def _clock(encoded: bytes) -> int:
-    first = encoded[0]
-    if first < 128:
-        return first
-    if len(encoded) == 2:
-        return first & 127 | encoded[1] << 7
-    return read_long_var_uint(encoded, 1)[0]
 
 
 # -- the general path
@@ -194,7 +164,9 @@ def _scan(data: bytes, limits: ScanLimits) -> ScannedUpdate:
     if found.links:
         _check_order(found.links, runs)
     levels = _check_parents(data, found, runs, limits)
-    return ScannedUpdate(found.ranges, _needs(found, runs, delete_ends), bool(delete_ends), found.structs, levels)
+    return ScannedUpdate(
+        found.ranges, _needs(found, runs, delete_ends), any(delete_ends.values()), found.structs, levels
+    )
 
 
 def _scan_section(data: bytes, position: int, found: _Found, limits: ScanLimits) -> int:
@@ -304,7 +276,7 @@ def _scan_deletions(data: bytes, position: int, limits: ScanLimits) -> tuple[dic
         if client in ends:
             # yrs keeps the last list, Yjs all of them
             raise MalformedMessage("a client's deletions are listed twice")
-        if ranges == 0 or ranges > (len(data) - position) // 2:
+        if ranges > (len(data) - position) // 2:
             raise MalformedMessage(f"{ranges} deletions are declared in {len(data) - position} bytes")
         total += ranges
         if total > limits.structs:
@@ -370,7 +342,7 @@ def _check_order(links: list[tuple[int, int, int, int]], runs: _Runs) -> None:
     """
     waiting_at: dict[int, list[tuple[int, int, int]]] = {}
     for client, clock, other, at in links:
-        if _within(runs, other, at):
+        if other in runs:
             waiting_at.setdefault(client, []).append((clock, other, at))
     progress = {client: stops[0][0] for client, stops in waiting_at.items()}
     following = dict.fromkeys(waiting_at, 0)

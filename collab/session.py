@@ -26,12 +26,15 @@ READ_ONLY = "you may read this document, not change it"
 class Held:
     """An update that waits for edits it builds on, or for its client id to be free."""
 
-    __slots__ = ("contested", "payload", "scanned", "since")
+    __slots__ = ("contested", "from_sync", "payload", "scanned", "since")
 
-    def __init__(self, payload: bytes, scanned: ScannedUpdate, since: float, *, contested: bool) -> None:
+    def __init__(
+        self, payload: bytes, scanned: ScannedUpdate, since: float, *, contested: bool, from_sync: bool
+    ) -> None:
         self.payload = payload
         self.scanned = scanned
         self.since = since
+        self.from_sync = from_sync
         self.contested = contested
         """It adds edits under a client id that another connection owned when it came."""
 
@@ -43,7 +46,7 @@ class Session:
         "acks",
         "asked",
         "batch",
-        "client_ids",
+        "client_id",
         "connection",
         "dialect",
         "grant",
@@ -68,8 +71,8 @@ class Session:
         self.acks: list[bytes] = []
         """Acknowledgements asked for while updates are held: they go out after those are committed."""
         self.held: list[Held] = []
-        self.client_ids: set[ClientId] = set()
-        """Yjs client ids that this connection owns, because it was the first to add edits under them."""
+        self.client_id: ClientId | None = None
+        """The Yjs client id under which it types, if it owns that (`collab.client_ids`)."""
         self.missed_since: bytes | None = None
         """State vector of what the client has, while it reads too slowly to be in the fan-out."""
         self.asked = False

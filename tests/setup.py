@@ -25,13 +25,15 @@ class Missing(Exception):
 
 def main(arguments: list[str]) -> int:
     things: dict[str, Callable[[], str]] = {
-        "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
-        "Chromium": chromium,
-        "PostgreSQL": postgresql,
+        "Web client's packages (web/client)": lambda: npm(ROOT / "web" / "client"),
     }
-    if arguments == ["client"]:
-        things = {"web client's packages (web/client)": lambda: npm(ROOT / "web" / "client")}
-    elif arguments:
+    if not arguments:
+        things |= {
+            "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
+            "Chromium": chromium,
+            "PostgreSQL": postgresql,
+        }
+    elif arguments != ["client"]:
         sys.stderr.write("usage: python -m tests.setup [client]\n")
         return 2
     missing = 0
@@ -103,7 +105,7 @@ def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | N
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Missing(f"`{' '.join(command)}` failed: {' / '.join(lines[-3:])}")
+        raise Missing(f"`{' '.join(command)}` failed: {' / '.join(lines[:3])}")
 
 
 if __name__ == "__main__":

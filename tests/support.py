@@ -50,16 +50,6 @@ async def eventually(
         await asyncio.sleep(every)
 
 
-def eventually_sync(condition: Callable[[], T], what: str = "the condition", *, within: float = 10) -> T:
-    """`eventually` for tests without an event loop."""
-    deadline = time.monotonic() + within
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not hold within {within} s; last seen: {value!r}")
-        time.sleep(0.02)
-    return value
-
-
 def choose_seed() -> int:
     """COSCRIBE_TEST_SEED if set, else a new one."""
     return int(os.environ.get("COSCRIBE_TEST_SEED") or random.SystemRandom().getrandbits(32))

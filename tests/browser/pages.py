@@ -30,7 +30,7 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "color_scheme": "dark",
 }
-SOCKET_FAILED = "WebSocket connection to "
+NO_CONNECTION = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_")
 STATE_MS = 15_000
 """How long a state may take to show: the client retries every 2.5 s and waits a second before it says Offline."""
 
@@ -122,7 +122,7 @@ class Person:
         self.page.on("crash", lambda _: self.problems.append("the page crashed"))
 
     def _heed_console(self, message: ConsoleMessage) -> None:
-        if message.type not in ("error", "warning") or (self.server_away and message.text.startswith(SOCKET_FAILED)):
+        if message.type not in ("error", "warning") or (self.server_away and message.text.startswith(NO_CONNECTION)):
             return
         self.problems.append(f"{message.type}: {message.text}")
 

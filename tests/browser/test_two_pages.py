@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from tests.servers import ServerProcess, StartServer
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
 ACKNOWLEDGE = 102
+FOUND_NOTHING = "the server responded with a status of 404 (Not Found)"
 
 
 async def kill(server: ServerProcess, people: list[Person]) -> None:
@@ -168,20 +170,20 @@ async def cut_off(page: Page) -> None:
 async def test_it_says_saved_only_when_the_server_does(visit: Visit, server: ServerProcess, document: str) -> None:
     """Everything reaches the server and is relayed; only its acknowledgements are held back on the way."""
     held: list[bytes] = []
-    sockets: list[WebSocketRoute] = []
+    connection: list[WebSocketRoute] = []
+    holding = True
 
     async def hold_acknowledgements(socket: WebSocketRoute) -> None:
-        upstream = socket.connect_to_server()
-        sockets.append(socket)
+        connection.append(socket)
 
         def down(message: str | bytes) -> None:
             assert isinstance(message, bytes)
-            if message[0] == ACKNOWLEDGE:
+            if message[0] == ACKNOWLEDGE and holding:
                 held.append(message)
             else:
                 socket.send(message)
 
-        upstream.on_message(down)
+        socket.connect_to_server().on_message(down)
 
     ada = await visit(server)
     ben = await visit(server)
@@ -193,14 +195,65 @@ async def test_it_says_saved_only_when_the_server_does(visit: Visit, server: Ser
     await ben.state_is("saved")
     await expect(ada.page.get_by_test_id("state")).to_have_text("Saving…")
 
-    # The first acknowledgement is older than the text; the last covers all of it.
-    sockets[-1].send(held[0])
+    # An acknowledgement of what was there before the text says nothing about the text.
+    connection[0].send(held[0])
     await ada.write(" soon")
     await ben.shows("is it saved? soon")
     await expect(ada.page.get_by_test_id("state")).to_have_text("Saving…")
-    for _ in range(100):
-        if held[-1] != held[0]:
-            break
-        await asyncio.sleep(0.05)
-    sockets[-1].send(held[-1])
+    holding = False
+    for acknowledgement in held:
+        connection[0].send(acknowledgement)
     await ada.state_is("saved")
+
+
+async def test_a_server_that_lost_its_data_gets_it_back_from_those_who_have_it(
+    visit: Visit, start_server: StartServer, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("kept in the browser too")
+    await ada.state_is("saved")
+
+    await lose_everything(server, ada)
+    await asyncio.to_thread(server.start)
+    await ada.state_is("saved")
+    await ada.shows("kept in the browser too")
+    assert "kept in the browser too" in await content(server, document)
+
+    await lose_everything(server, ada)
+    await ada.page.goto("about:blank")
+    await asyncio.to_thread(server.start)
+    await ada.open(document)
+    await ada.state_is("saved")
+    assert "kept in the browser too" in await content(server, document)
+    # Asking after the document that is no longer there is what the browser reports.
+    assert {problem.rpartition(": ")[2] for problem in ada.problems} <= {FOUND_NOTHING}
+    ada.problems.clear()
+
+
+async def test_a_copy_of_an_earlier_epoch_is_not_merged(visit: Visit, start_server: StartServer, document: str) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("the old text")
+    await ada.state_is("saved")
+    await lose_everything(server, ada)
+    await ada.page.goto("about:blank")
+    await asyncio.to_thread(server.start)
+
+    ben = await visit(server)
+    await ben.open(document)
+    await ben.write("a new beginning")
+    await ben.state_is("saved")
+    await ada.open(document)
+    await ada.shows("a new beginning")
+    await expect(ada.page.get_by_role("heading", name="begun anew")).to_be_visible()
+    await ada.state_is("saved")
+    await ben.shows("a new beginning")
+
+
+async def lose_everything(server: ServerProcess, person: Person) -> None:
+    await kill(server, [person])
+    await person.state_is("offline")
+    await asyncio.to_thread(shutil.rmtree, server.data_dir)

@@ -351,6 +351,44 @@ def test_another_client_may_bring_the_edits_of_somebody_who_is_not_here(world: W
     assert world.stored_text() == "abc"
 
 
+@pytest.mark.rule("R2")
+def test_who_lost_unsaved_edits_with_the_server_is_not_locked_out_by_who_brought_them_back(world: World) -> None:
+    """Boris's edit was relayed and not committed when the server died. Anna came back first and brought it along in
+    her sync step 2. It made her connection the owner of his client id, and everything he sent was held, then refused.
+    """
+    anna, boris = Peer(world), Peer(world, client_id=5)
+    boris.text += "b1 "
+    anna.doc.apply_update(boris.doc.get_update())
+    anna.outbox.clear()
+    boris.outbox.clear()
+    world.peers = [anna.attach()]
+    world.settle()
+    assert world.stored_text() == "b1 "
+    world.peers.append(boris.attach())
+    world.settle()
+    boris.text += "b2"
+    boris.push()
+    boris.ask_ack(1)
+    world.settle()
+    assert str(anna.text) == world.stored_text() == "b1 b2"
+    assert boris.acks == [b"\x01"]
+
+
+@pytest.mark.rule("R2")
+def test_passing_on_what_came_from_a_peer_gives_no_claim_to_its_id(world: World) -> None:
+    """y-websocket sends on what other providers (WebRTC, another tab) brought, as ordinary updates."""
+    anna, boris = world.peer(client_id=4), world.peer(client_id=5)
+    anna.announce(4, 1)
+    world.settle()
+    boris.text += "b1 "
+    (update,) = boris.outbox
+    anna.send(Y_WEBSOCKET.update(update))
+    world.settle()
+    boris.text += "b2"
+    world.settle()
+    assert world.stored_text() == "b1 b2"
+
+
 # -- presence --------------------
 
 

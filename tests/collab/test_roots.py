@@ -11,11 +11,13 @@ from collab.export.text import document_text
 from collab.roots import RootType, root_types
 from collab.scanner import ScanLimits
 from tests.hostile import (
+    DELETED,
     MAP_TYPE,
     REFUSED,
     SHARED_STATE,
     XML_ELEMENT_TYPE,
     gc,
+    item,
     nested_types,
     section,
     shared_type,
@@ -108,7 +110,7 @@ def test_an_edit_beside_something_collected_says_nothing() -> None:
 def test_long_chains_and_deep_trees_need_no_recursion() -> None:
     chain = [text("x", parent="r"), *(text("x", origin=(1, nth)) for nth in range(20_000))]
     assert root_types(update(section(1, 0, *chain))) == {"r": RootType.TEXT}
-    backwards = [text("x", parent="r"), *(text("x", right_origin=(1, nth)) for nth in range(20_000))]
+    backwards = [item(DELETED, b"\x01", parent="r"), *(text("x", right_origin=(1, nth)) for nth in range(20_000))]
     assert root_types(update(section(1, 0, *backwards))) == {"r": RootType.TEXT}
     assert root_types(nested_types(5_000)) == {"m": RootType.MAP}
 

@@ -228,6 +228,17 @@ def test_noise_is_refused_in_an_orderly_way(data: bytes) -> None:
             id="empty string",
         ),
         pytest.param(update(deletions=deletions({1: [(2, 3), (7, 1)]})), [], {1: 8}, True, id="deletions"),
+        pytest.param(update(deletions=deletions({1: []})), [], {}, False, id="no deletions of somebody"),
+        pytest.param(
+            update(
+                section(2, 0, text("a"), skip(2), text("b", origin=(1, 0))),
+                section(1, 0, text("c", origin=(2, 2))),
+            ),
+            [(2, 0, 1), (2, 3, 4), (1, 0, 1)],
+            {},
+            False,
+            id="no circle through a gap",
+        ),
         pytest.param(
             update(section(1, 5, text("ab", origin=(1, 4))), deletions=deletions({1: [(4, 2)], 2: [(0, 3)]})),
             [(1, 5, 7)],

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from pycrdt import Doc, TransactionEvent
@@ -13,9 +13,11 @@ from tests.e2e import wire
 from tests.e2e.replica import new_doc
 from tests.servers import ServerProcess
 
+Outgoing = bytes | str | Iterable[bytes]
+
 
 class Disconnected(AssertionError):
-    """The connection ended while something was still awaited from it."""
+    """The connection ended while something was still to be sent to it, or awaited from it."""
 
 
 class RawClient:
@@ -82,8 +84,17 @@ class RawClient:
             raise RuntimeError("not connected")
         return self._socket
 
-    async def send(self, message: bytes | str) -> None:
-        await self.socket.send(message)
+    async def send(self, message: Outgoing) -> None:
+        """Send one message; an iterable is sent as the fragments of one.
+
+        Raises:
+            Disconnected: the connection has ended.
+        """
+        try:
+            await self.socket.send(message)
+        except (ConnectionClosed, AttributeError) as error:
+            # AttributeError: `websockets` aborts a transport that asyncio has already taken apart.
+            raise Disconnected("the connection ended before everything was sent") from error
 
     async def close(self) -> None:
         """Close the connection in the orderly way."""
@@ -116,7 +127,7 @@ class RawClient:
                 await self._handle(wire.parse(data))
                 async with self._changed:
                     self._changed.notify_all()
-        except ConnectionClosed:
+        except (ConnectionClosed, Disconnected):
             self.close_code = socket.protocol.close_rcvd.code if socket.protocol.close_rcvd else None
         finally:
             self.ended = True

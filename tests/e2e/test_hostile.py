@@ -1,6 +1,7 @@
 """Hostile input over a real socket: the right close code, nothing stored, others unaffected, the server alive."""
 
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,19 +10,19 @@ from functools import partial
 import httpx
 import pytest
 from pycrdt import Text
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from collab.limits import RoomLimits
 from tests import hostile
 from tests.e2e import wire
 from tests.e2e.feed import read_all
-from tests.e2e.raw_client import RawClient
+from tests.e2e.raw_client import Disconnected, Outgoing, RawClient
 from tests.e2e.replica import append, items_of, replay, state_vector, text_of
 from tests.servers import ServerProcess
 
 pytestmark = pytest.mark.xdist_group("clients")
 
-MALFORMED, REFUSED, TOO_LARGE, TEXT_MESSAGE = 1007, 1008, 1009, 1003
+PROTOCOL, TEXT_MESSAGE, MALFORMED, REFUSED, TOO_LARGE = 1002, 1003, 1007, 1008, 1009
 MESSAGE_BYTES_MAX = 1024 * 1024
 SYNC_BYTES_MAX = 8 * 1024 * 1024
 FRAGMENTS_MAX = 1024
@@ -93,9 +94,9 @@ async def nothing_happens(server: ServerProcess, http: httpx.AsyncClient, docume
         server.check_alive()
 
 
-async def refusal(attacker: RawClient, *messages: bytes | str, within: float = 10) -> int | None:
+async def refusal(attacker: RawClient, *messages: Outgoing, within: float = 10) -> int | None:
     """Send `messages` and an acknowledgement request; the close code that ends the connection, never an echo."""
-    with suppress(ConnectionClosed):
+    with suppress(Disconnected):
         for message in messages:
             await attacker.send(message)
         await attacker.ask_saved()
@@ -170,7 +171,12 @@ async def test_a_state_vector_that_lies_about_its_count_is_malformed(
 
 @pytest.mark.parametrize(
     ("envelope", "size"),
-    [(wire.update, MESSAGE_BYTES_MAX), (wire.step2, SYNC_BYTES_MAX), (wire.step1, MESSAGE_BYTES_MAX)],
+    [
+        pytest.param(wire.update, MESSAGE_BYTES_MAX, id="an update over 1 MiB"),
+        pytest.param(wire.step1, MESSAGE_BYTES_MAX, id="a state vector over 1 MiB"),
+        pytest.param(wire.step2, SYNC_BYTES_MAX, id="a sync step 2 over 8 MiB"),
+        pytest.param(wire.step2, 20_000_000, id="a frame of 20 MB"),
+    ],
 )
 async def test_a_message_larger_than_its_limit_is_too_large(
     server: ServerProcess, http: httpx.AsyncClient, document: str, envelope: Callable[[bytes], bytes], size: int
@@ -184,9 +190,17 @@ async def test_a_message_cut_into_thousands_of_fragments_is_refused(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
-        with suppress(ConnectionClosed):
-            await scene.attacker.socket.send(b"" for _ in range(50 * FRAGMENTS_MAX))
-        assert await scene.attacker.closed() == REFUSED
+        assert await refusal(scene.attacker, (b"" for _ in range(50 * FRAGMENTS_MAX))) == REFUSED
+
+
+async def test_a_compressed_message_is_refused_before_it_is_inflated(
+    server: ServerProcess, http: httpx.AsyncClient, document: str
+) -> None:
+    bomb = zlib.compress(b"\0" * 64_000_000, wbits=-15)
+    masked_with_zeros = b"\xc2\xff" + len(bomb).to_bytes(8, "big") + bytes(4) + bomb  # final, RSV1, binary
+    async with nothing_happens(server, http, document) as scene:
+        scene.attacker.socket.transport.write(masked_with_zeros)
+        assert await scene.attacker.closed() == PROTOCOL
 
 
 # -- awareness

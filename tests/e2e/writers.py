@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from pycrdt import Array, Doc, Map
-from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.raw_client import Disconnected, RawClient
 from tests.e2e.replica import items_of
@@ -61,7 +60,7 @@ class Writer:
     async def write_until_cut_off(self) -> None:
         """Edit as fast as acknowledgements come until the connection ends."""
         window = self._rng.randint(1, _WINDOW_MAX)
-        with suppress(ConnectionClosed, Disconnected):
+        with suppress(Disconnected):
             while True:
                 await self._write()
                 self._settle()

@@ -75,20 +75,22 @@ async def test_the_state_of_a_javascript_client_disappears_within_a_second_of_a_
         await eventually(none_sees, "gone for everybody", within=GONE_SECONDS)
 
 
+@pytest.mark.parametrize("kind", ["Provider", "bare"])
 async def test_the_state_of_a_python_client_disappears_within_a_second_of_a_dropped_connection(
-    server: ServerProcess, node: Node, document: str
+    server: ServerProcess, node: Node, document: str, kind: str
 ) -> None:
     stayer = await node.open("stayer", server.ws_url, document)
     await stayer.wait("synced")
-    leaver = await RawClient(server, document).connect()
-    await leaver.announce({"here": True})
+    leaving = PythonClient(server.ws_url, document) if kind == "Provider" else RawClient(server, document)
+    async with leaving as leaver:
 
-    async def sees() -> bool:
-        return leaver.doc.client_id in await stayer.awareness()
+        async def sees() -> bool:
+            return leaver.doc.client_id in await stayer.awareness()
 
-    async def sees_no_more() -> bool:
-        return not await sees()
+        async def sees_no_more() -> bool:
+            return not await sees()
 
-    await eventually(sees, "seen")
-    await leaver.drop()
-    await eventually(sees_no_more, "gone", within=GONE_SECONDS)
+        await leaver.announce({"here": True})
+        await eventually(sees, "seen")
+        await leaver.drop()
+        await eventually(sees_no_more, "gone", within=GONE_SECONDS)

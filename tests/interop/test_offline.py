@@ -1,4 +1,4 @@
-"""Two people edit offline, the server restarts meanwhile, both come back: all replicas are equal, nothing doubles."""
+"""People edit offline and the server goes down meanwhile; they come back: replicas are equal, nothing doubles."""
 
 import asyncio
 from collections import Counter
@@ -68,3 +68,27 @@ async def test_2000_conflicting_offline_edits_each_and_a_restart_leave_all_repli
     written = Counter(tags(final.content))
     assert {name.split("-")[0] for name in written if "-offline" in name} == {"anna", "boris"}
     assert [tag for tag, count in written.items() if count > 1] == []
+
+
+async def test_who_lost_unsaved_edits_with_the_server_goes_on_although_somebody_else_brought_them_back(
+    start_server: StartServer, node: Node, document: str
+) -> None:
+    # A commit window this long leaves what was relayed unsaved when the server dies.
+    server = await asyncio.to_thread(start_server, commit_window_ms=1000)
+    anna = await node.open("anna", server.ws_url, document)
+    boris = await node.open("boris", server.ws_url, document)
+    await asyncio.gather(anna.wait("synced"), boris.wait("synced"))
+    await boris.edit({"op": "insert", "at": ["array"], "index": 0, "values": ["before"]})
+    await eventually(lambda: same(anna, boris), "relayed")
+    await asyncio.to_thread(server.kill9)
+    await asyncio.gather(anna.wait("disconnected"), boris.wait("disconnected"))
+    await boris.disconnect()
+    await asyncio.to_thread(server.start)
+
+    await anna.saved(within=20)  # with Boris's edit, which nobody else has
+    await boris.connect()
+    await boris.wait("synced")
+    await boris.edit({"op": "insert", "at": ["array"], "index": 1, "values": ["after"]})
+    await boris.saved()
+    await eventually(lambda: same(anna, boris), "relayed again")
+    assert (await anna.content())["array"] == {"array": ["before", "after"]}

@@ -65,11 +65,15 @@ async def test_upgrading_again_does_nothing_and_may_happen_while_a_server_runs(u
     assert await schema_state(url) is SchemaState.CURRENT
 
 
-async def test_a_missing_sqlite_file_is_behind_and_is_not_created_by_looking(
-    sqlite_path: Path, sqlite_url: str
-) -> None:
+async def test_a_missing_sqlite_file_is_behind_and_is_not_created_by_looking(tmp_path: Path, sqlite_url: str) -> None:
     assert await schema_state(sqlite_url) is SchemaState.BEHIND
-    assert not sqlite_path.exists()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.rule("E6")
+async def test_upgrades_within_one_process_wait_for_each_other(postgres_url: str) -> None:
+    await asyncio.gather(*(upgrade(postgres_url) for _ in range(3)))
+    assert await schema_state(postgres_url) is SchemaState.CURRENT
 
 
 @pytest.mark.rule("E6")
@@ -109,8 +113,9 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monk
 
 
 @pytest.mark.rule("E6")
-async def test_nodes_that_start_together_migrate_once(postgres_url: str) -> None:
-    await asyncio.gather(*(upgrade(postgres_url) for _ in range(4)))
+async def test_nodes_that_start_together_migrate_once(postgres_url: str, tmp_path: Path) -> None:
+    processes = (asyncio.to_thread(alembic, ["upgrade", "head"], postgres_url, tmp_path) for _ in range(3))
+    assert [done.returncode for done in await asyncio.gather(*processes)] == [0, 0, 0]
     assert await schema_state(postgres_url) is SchemaState.CURRENT
 
 
@@ -144,15 +149,13 @@ async def test_sqlite_keeps_updates_in_the_order_of_their_key_and_never_reuses_a
     assert "AUTOINCREMENT" in found["documents"]
 
 
-@pytest.mark.parametrize("arguments", [["upgrade", "head"], ["current", "--check-heads"], ["downgrade", "base"]])
-async def test_developers_may_use_alembic_from_any_directory(url: str, arguments: list[str], tmp_path: Path) -> None:
-    done = await asyncio.to_thread(alembic, arguments, url, tmp_path)
-    assert done.returncode == 0, done.stderr
-    if arguments[0] == "downgrade":
-        assert await tables(url) == {"alembic_version"}
-        assert await schema_state(url) is SchemaState.BEHIND
-    else:
-        assert await schema_state(url) is SchemaState.CURRENT
+async def test_developers_may_use_alembic_from_any_directory(url: str, tmp_path: Path) -> None:
+    shown = await asyncio.to_thread(alembic, ["current", "--check-heads"], url, tmp_path)
+    assert "0001 (head)" in shown.stdout, shown.stderr
+    undone = await asyncio.to_thread(alembic, ["downgrade", "base"], url, tmp_path)
+    assert undone.returncode == 0, undone.stderr
+    assert await tables(url) == {"alembic_version"}
+    assert await schema_state(url) is SchemaState.BEHIND
 
 
 async def test_alembic_prints_the_statements_for_those_who_run_them_themselves(empty_url: str, tmp_path: Path) -> None:

@@ -116,16 +116,16 @@ async def test_a_body_larger_than_the_limit_is_refused(http: httpx.AsyncClient) 
 async def test_the_list_comes_in_pages_that_hold_every_document_once(http: httpx.AsyncClient) -> None:
     for number in range(7):
         await create(http, id=f"doc{number}")
-    seen: list[str] = []
+    pages: list[list[str]] = []
     after: dict[str, str] = {}
     while True:
         page = (await http.get("/api/documents", params={"limit": 3, **after})).json()
-        assert len(page["documents"]) <= 3
-        seen += [document["id"] for document in page["documents"]]
+        pages.append([document["id"] for document in page["documents"]])
         if page["next"] is None:
             break
         after = {"after": page["next"]}
-    assert sorted(seen) == [f"doc{number}" for number in range(7)]
+    assert pages == [["doc0", "doc1", "doc2"], ["doc3", "doc4", "doc5"], ["doc6"]]
+    assert (await http.get("/api/documents", params={"limit": 7})).json()["next"] is None
 
 
 async def test_the_list_can_be_searched_by_title(http: httpx.AsyncClient) -> None:

@@ -15,6 +15,7 @@ import web.routes
 from collab.errors import CollabError, StoreUnavailable
 from collab.hub import Hub
 from collab.stats import Stats
+from collab.types import Grant, Role, parse_document_id
 from storage.engine import Database
 from storage.errors import SchemaBehind, StoreBroken, UnsupportedDatabase
 from tests.support import eventually
@@ -285,12 +286,13 @@ async def test_an_application_does_not_start_on_a_database_that_waits_for_an_upg
 
 async def test_what_was_accepted_is_stored_when_the_application_ends(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, commit_window_ms=1000)
+    grant = Grant(parse_document_id("plans"), Role.EDITOR, None, may_create=True)
     async with running(settings) as server:
-        posting = asyncio.create_task(post(server.http, "plans", text_update("the last words")))
         hub = server.state["hub"]
+        saving = asyncio.create_task(hub.apply(grant, text_update("the last words")))
         await eventually(lambda: hub.stats.unsaved_bytes, "an edit that is not yet stored")
-        await hub.close()
-        assert await posting == 1
+        assert not saving.done()
+    assert await saving == 1
     async with running(settings) as server:
         assert (await read(server.http, "plans"))["head"] == 1
 

@@ -209,8 +209,8 @@ def test_the_log_has_neither_query_strings_nor_content(tmp_path: Path) -> None:
         httpx.post(f"{url}/api/documents", json={"id": "plans", "title": "title-swordfish"})
         httpx.get(f"{url}/api/documents?token=query-swordfish")
         httpx.get(f"{url}/api/documents/plans/content", headers={"authorization": "Bearer header-swordfish"})
+        host, port = address.split(":")
         for path in ("/ws/plans?token=socket-swordfish", "/nothing?token=socket-swordfish"):
-            host, port = address.split(":")
             with socket.create_connection((host, int(port)), timeout=10) as connection:
                 connection.sendall(
                     f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -218,9 +218,13 @@ def test_the_log_has_neither_query_strings_nor_content(tmp_path: Path) -> None:
                 )
                 assert connection.recv(1024).startswith((b"HTTP/1.1 101", b"HTTP/1.1 404"))
                 connection.sendall(b"\x82\x80garbage-swordfish")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(b"swordfish\r\n\r\n")
+            assert connection.recv(1024).startswith(b"HTTP/1.1 400")
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=20)
     assert "swordfish" not in log
+    assert not {"error", "critical"} & {json.loads(line)["level"] for line in log.splitlines()}
 
 
 def test_a_second_server_on_the_same_file_is_refused_and_reading_is_not() -> None:

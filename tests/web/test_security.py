@@ -15,6 +15,7 @@ from web.security import Action, Door, Visitor
 from web.settings import Settings
 
 HERE = "127.0.0.1:8000"
+NETWORK = {"host": "0.0.0.0", "auth_none_on_network": True}
 
 
 def settings(**values: Any) -> Settings:
@@ -105,12 +106,11 @@ async def test_every_other_method_counts_as_changing_something(method: str) -> N
 
 
 async def test_two_origins_are_none() -> None:
-    connection = request(origin="http://localhost:8000")
-    connection.scope["headers"].append((b"origin", b"http://localhost:8000"))
-    assert not await admitted(Door(settings()), connection)
-
-
-NETWORK = {"host": "0.0.0.0", "auth_none_on_network": True}
+    for origin in (f"http://{HERE}", "https://app.example.com"):
+        connection = request(origin=origin)
+        connection.scope["headers"].append((b"origin", b"https://evil.example"))
+        for where in ({}, NETWORK):
+            assert not await admitted(Door(settings(allowed_origins="https://app.example.com", **where)), connection)
 
 
 @pytest.mark.parametrize(

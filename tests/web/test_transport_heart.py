@@ -197,7 +197,9 @@ async def test_a_peer_that_is_slow_but_reads_is_not_silent(server: TransportServ
         server.call(recorder.connection.write, encode_frame(bytes(left)))
         began = loop.time()
         while left > 0:
-            left -= len(await loop.sock_recv(raw, 32_768))
+            chunk = await loop.sock_recv(raw, 32_768)
+            assert chunk, "the server hung up"
+            left -= len(chunk)
             await asyncio.sleep(0.01)  # the speed of the line
         assert loop.time() - began > 0.8, "too fast to show anything"
         assert recorder.closings == 0

@@ -24,6 +24,7 @@ from collab.ports import Connection
 from tests.support import eventually
 from web.transport import Heart, TransportLimits, encode_frame, run_connection, uvicorn_options
 from web.transport.frames import BINARY, CLOSE, FINAL, MASKED
+from web.transport.handshake import HandshakeProtocol
 
 DETACHED = ("detached", "detached-asyncio")
 TRANSPORTS = (*DETACHED, "asgi")
@@ -171,7 +172,12 @@ class TransportServer:
     def _run(self) -> None:
         loop_factory = asyncio.new_event_loop if self.transport == "detached-asyncio" else uvloop.new_event_loop
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(self._serve())
+            try:
+                runner.run(self._serve())
+            except BaseException as error:
+                if self._ready.done():
+                    raise
+                self._ready.set_exception(error)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -182,6 +188,7 @@ class TransportServer:
         }
         if self.detached:
             options = uvicorn_options(TransportLimits(), header_timeout=self._header_timeout)
+            assert options["ws"] is HandshakeProtocol, "uvicorn did not pass the check"
         config = uvicorn.Config(self._application(), log_config=None, lifespan="on", **options)
         self.uvicorn = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", 0)) as listener:
