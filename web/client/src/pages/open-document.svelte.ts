@@ -27,7 +27,7 @@ const NOTHING_YET: SessionView = {
   refused: null,
 }
 /** A short outage is over by then, and a server that turns the socket away for a reason will still say why. */
-const OFFLINE_CONSULT_MS = 5000
+const OFFLINE_CONSULT_MS = 15_000
 /** Everybody comes back at once when a server restarts: their questions are spread over this time. */
 const RETURN_CONSULT_MS_MAX = 2000
 const UNAUTHORIZED = 401
@@ -44,7 +44,7 @@ export class OpenDocument {
   me: Person = $state.raw(loadIdentity())
   others: Present[] = $state.raw([])
   refusal: Refusal | null = $state(null)
-  /** Unsaved edits made here belong to an earlier epoch; they stay on this device and are not merged. */
+  /** The copy on this device belongs to an earlier epoch: it stays here and is not merged. */
   leftBehind = $state(false)
 
   readonly #end = new AbortController()
@@ -108,8 +108,7 @@ export class OpenDocument {
   #begin(): DocumentSession {
     const earlier = this.session
     if (earlier !== null) {
-      const { ready, unsaved, synced } = earlier.view
-      this.leftBehind = ready && unsaved && !synced
+      this.leftBehind = !earlier.view.synced
       void earlier.close()
     }
     const session: DocumentSession = new DocumentSession({
