@@ -11,6 +11,8 @@ Text of embeds and formats is JSON that yrs parses at once, so it is parsed here
 """
 
 import json
+import re
+from dataclasses import dataclass
 from functools import lru_cache
 from math import isinf
 from typing import Any, Final, NoReturn
@@ -39,6 +41,23 @@ _TYPES_WITHOUT_NAME = frozenset((TYPE_ARRAY, TYPE_MAP, TYPE_TEXT, TYPE_XML_FRAGM
 _ANY_BUFFER, _ANY_ARRAY, _ANY_MAP, _ANY_STRING, _ANY_INTEGER = 116, 117, 118, 119, 125
 _ANY_BYTES = {120: 0, 121: 0, 126: 0, 127: 0, 124: 4, 123: 8, 122: 8}
 """Bytes behind the tag of: true, false, null, undefined, float32, float64, bigint."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What the contents of one update may hold; `values` counts down."""
+
+    depth: int
+    name_bytes: int
+    values: int
+
+    def spend(self, values: int) -> None:
+        """Raises:
+        LimitExceeded: more values than are left.
+        """
+        self.values -= values
+        if self.values < 0:
+            raise LimitExceeded("too many values in one update")
 
 
 def span(data: bytes, position: int) -> tuple[int, int]:
@@ -84,7 +103,7 @@ def utf16_length(text: bytes) -> int:
     return len(text) if text.isascii() else len(_decode(text).encode("utf-16-le")) // 2
 
 
-def skip_content(data: bytes, position: int, kind: int, *, depth_max: int, name_bytes_max: int) -> tuple[int, int]:
+def skip_content(data: bytes, position: int, kind: int, allowance: Allowance) -> tuple[int, int]:
     """Step over one content.
 
     Returns:
@@ -92,7 +111,7 @@ def skip_content(data: bytes, position: int, kind: int, *, depth_max: int, name_
 
     Raises:
         MalformedMessage: it is not a content that Yjs 13 and yrs both read.
-        LimitExceeded: values are nested deeper than `depth_max`, or a name is longer than `name_bytes_max`.
+        LimitExceeded: values are nested too deep or too many, or a name is too long.
         IndexError: the data ends inside it.
     """
     if kind == STRING:
@@ -106,21 +125,21 @@ def skip_content(data: bytes, position: int, kind: int, *, depth_max: int, name_
         if length == 0:
             raise MalformedMessage("a struct without length")
         if kind == ANY:
-            position = _skip_values(data, position, length, depth_max)
+            position = _skip_values(data, position, length, allowance)
         return position, length
     if kind == TYPE:
-        return _skip_type(data, position, name_bytes_max), 1
+        return _skip_type(data, position, allowance.name_bytes), 1
     if kind == FORMAT:
-        return _skip_json(data, skip_string(data, position, name_bytes_max), depth_max), 1
+        return _skip_json(data, skip_string(data, position, allowance.name_bytes), allowance), 1
     if kind == EMBED:
-        return _skip_json(data, position, depth_max), 1
+        return _skip_json(data, position, allowance), 1
     if kind == BINARY:
         return span(data, position)[1], 1
     if kind == DOC:
-        position = skip_string(data, position, name_bytes_max)
+        position = skip_string(data, position, allowance.name_bytes)
         if data[position] != _ANY_MAP:
             raise MalformedMessage("the options of a subdocument are not a map")
-        return _skip_values(data, position, 1, depth_max), 1
+        return _skip_values(data, position, 1, allowance), 1
     if kind == JSON:
         raise MalformedMessage("ContentJSON, written before Yjs 13, is not supported")
     raise MalformedMessage(f"content of unknown kind {kind}")
@@ -143,9 +162,10 @@ def _skip_type(data: bytes, position: int, name_bytes_max: int) -> int:
     raise MalformedMessage(f"shared type {number} is not supported")
 
 
-def _skip_values(data: bytes, position: int, count: int, depth_max: int) -> int:
+def _skip_values(data: bytes, position: int, count: int, allowance: Allowance) -> int:
     """Step over `count` lib0 "any" values, without recursion: yrs recurses, and 26,400 levels end its process."""
     size = len(data)
+    allowance.spend(count)
     left, in_map = count, False
     around: list[tuple[int, bool]] = []
     while True:
@@ -167,8 +187,9 @@ def _skip_values(data: bytes, position: int, count: int, depth_max: int) -> int:
             position += 1
             if inner > 127:
                 inner, position = read_long_var_uint(data, position)
-            if len(around) >= depth_max:
-                raise LimitExceeded(f"values are nested more than {depth_max} deep")
+            if len(around) >= allowance.depth:
+                raise LimitExceeded(f"values are nested more than {allowance.depth} deep")
+            allowance.spend(inner)
             around.append((left, in_map))
             left, in_map = inner, tag == _ANY_MAP
         elif tag == _ANY_BUFFER:
@@ -201,32 +222,32 @@ def _skip_integer(data: bytes, position: int) -> int:
     return position + 1
 
 
-def _skip_json(data: bytes, position: int, depth_max: int) -> int:
+def _skip_json(data: bytes, position: int, allowance: Allowance) -> int:
     start, end = span(data, position)
     text = data[start:end]
-    if len(text) <= _SMALL_JSON:
-        _check_small_json(text, depth_max)
-    else:
-        _check_json(text, depth_max)
+    brackets = text.count(b"[") + text.count(b"{")
+    if len(text) > _SMALL_JSON:
+        allowance.spend(brackets + text.count(b","))
+    if brackets > allowance.depth:
+        _check_json_depth(text, allowance.depth)
+    (_check_json if len(text) > _SMALL_JSON else _check_small_json)(text)
     return end
 
 
 _SMALL_JSON = 64
+"""Bytes of marks and embeds that repeat: `true`, `null`, a handful of colours."""
 
 
 @lru_cache(maxsize=1024)
-def _check_small_json(text: bytes, depth_max: int) -> None:
-    """Marks repeat: `true`, `null`, a handful of colours."""
-    _check_json(text, depth_max)
+def _check_small_json(text: bytes) -> None:
+    _check_json(text)
 
 
-def _check_json(text: bytes, depth_max: int) -> None:
+def _check_json(text: bytes) -> None:
     """Accept only what serde_json, inside yrs, parses into a value.
 
     Python's parser differs in constants, in numbers out of range and in halves of surrogate pairs.
     """
-    if text.count(b"[") + text.count(b"{") > depth_max:
-        _check_json_depth(text, depth_max)
     try:
         value = _PARSER.decode(_decode(text))
         if b"\\u" in text:
@@ -235,24 +256,18 @@ def _check_json(text: bytes, depth_max: int) -> None:
         raise MalformedMessage(f"an embed or format is not JSON: {error}") from None
 
 
+_JSON_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
 def _check_json_depth(text: bytes, depth_max: int) -> None:
     depth = 0
-    in_string = escaped = False
-    for byte in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte == 0x5B or byte == 0x7B:
+    for token in _JSON_STRING_OR_BRACKET.finditer(text):
+        first = text[token.start()]
+        if first in b"[{":
             depth += 1
             if depth > depth_max:
                 raise LimitExceeded(f"values are nested more than {depth_max} deep")
-        elif byte == 0x5D or byte == 0x7D:
+        elif first in b"]}":
             depth -= 1
 
 

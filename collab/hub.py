@@ -89,7 +89,7 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committer.drained(), deadline_s)
         for room in list(self._rooms.values()):
-            room.close(RoomClosed("the server is restarting"))
+            room.lost(RoomClosed("the server is restarting"))
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -111,7 +111,7 @@ class Hub:
             self.failure = error
             reason = StoreError("the server can no longer save; it is stopping")
             for room in list(self._rooms.values()):
-                room.close(reason)
+                room.lost(reason)
             if self._on_failure is not None:
                 self._on_failure(error)
 

@@ -186,7 +186,7 @@ class Room:
         self.closed = RoomClosed("the server is restarting")
 
     def lost(self, error: CollabError) -> None:
-        """The document is gone from the store: nothing of the room can be saved any more."""
+        """Nothing of the room can be saved any more: tell whoever waits for it, and end every session."""
         batches = [*self._uncommitted, *([] if self._batch is None else [self._batch])]
         self._pending.clear()
         self._uncommitted.clear()

@@ -6,14 +6,15 @@ waiting for ever. No exception can be caught for the first two.
 
 Rule S1: whatever pycrdt and Yjs write is accepted. What Yjs and yrs read differently is refused.
 Rule S2: whatever is accepted, pycrdt survives: it decodes it, and ends neither in a crash nor in a loop. It may still
-panic on an update that contradicts the document it is applied to; callers keep a guard for that.
+panic or raise on an update that contradicts the document it is applied to; callers keep a guard for that.
 Rule S3: an update applied to a document whose state vector covers `needs`, and reaches the start of every range, leaves
 nothing pending.
 Rule S4: time and memory are proportional to the bytes of the update.
 
-Two things one update alone does not show, and rooms must bound: the depth of types nested by many updates together
-(`ScannedUpdate.levels` is what each may add), and the time yrs takes to place edits that many others share a position
-with, which grows with the square of their number (`ScannedUpdate.structs` bounds it).
+Three things one update alone does not show, and rooms must see to: whether it cuts an item that has to stay whole
+(`collab.shape`); how deep many updates together nest shared types (`ScannedUpdate.levels` is what each may add); and
+the time yrs takes to place edits that many others share a position with, which grows with the square of their number
+(`ScannedUpdate.structs` bounds it).
 """
 
 import heapq
@@ -21,7 +22,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from collab.codec import CLOCK_END, read_long_var_uint
-from collab.contents import STRING, TYPE, skip_content, skip_string, utf16_length
+from collab.contents import STRING, TYPE, Allowance, skip_content, skip_string, utf16_length
 from collab.errors import LimitExceeded, MalformedMessage
 from collab.keystroke import decode_client, decode_clock, match_deletion, match_typed
 from collab.structs import GC, SKIP, Id, StructTable
@@ -37,6 +38,8 @@ class ScanLimits:
     """Everybody who ever edited a document, once per browser session."""
     depth: int = 100
     """Values nested in one another, in Any and in JSON. yrs refuses JSON at 128 and dies of 26,000 Any."""
+    values: int = 1_000_000
+    """Values in Any and, roughly, in JSON. Up to 48 bytes each once pycrdt holds them."""
     levels: int = 200
     """Shared types nested in one another within one update. yrs dies deleting about 33,000."""
     name_bytes: int = 4_096
@@ -45,7 +48,7 @@ class ScanLimits:
 
 DEFAULT_LIMITS = ScanLimits()
 
-STATE_LIMITS = ScanLimits(structs=10_000_000, clients=2_000_000, levels=10_000)
+STATE_LIMITS = ScanLimits(structs=10_000_000, clients=2_000_000, values=50_000_000, levels=10_000)
 """For merged states of our own: many updates that passed one by one. Still bounds what would end the process."""
 
 
@@ -134,9 +137,10 @@ def _keystroke(
 class _Found:
     """What the sections of one update hold together."""
 
-    __slots__ = ("clients", "links", "parents", "ranges", "structs", "types")
+    __slots__ = ("allowance", "clients", "links", "parents", "ranges", "structs", "types")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ScanLimits) -> None:
+        self.allowance = Allowance(limits.depth, limits.name_bytes, limits.values)
         self.clients: set[int] = set()
         self.structs = 0
         self.ranges: list[tuple[int, int, int]] = []
@@ -149,7 +153,7 @@ class _Found:
 
 
 def _scan(data: bytes, limits: ScanLimits) -> ScannedUpdate:
-    found = _Found()
+    found = _Found(limits)
     count, position = _var_uint(data, 0)
     if count > limits.clients:
         raise LimitExceeded(f"an update of {count} clients; {limits.clients} are allowed")
@@ -185,7 +189,7 @@ def _scan_section(data: bytes, position: int, found: _Found, limits: ScanLimits)
     if found.structs > limits.structs:
         raise LimitExceeded(f"an update of more than {limits.structs} structs")
     first = run = clock
-    depth, name_bytes = limits.depth, limits.name_bytes
+    name_bytes = limits.name_bytes
     for _ in range(count):
         info = data[position]
         position += 1
@@ -231,7 +235,7 @@ def _scan_section(data: bytes, position: int, found: _Found, limits: ScanLimits)
         else:
             if kind == TYPE:
                 found.types.add((client, clock))
-            position, length = skip_content(data, position, kind, depth_max=depth, name_bytes_max=name_bytes)
+            position, length = skip_content(data, position, kind, found.allowance)
         clock += length
     if clock > run:
         found.ranges.append((client, run, clock))

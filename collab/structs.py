@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from collab.codec import read_long_var_uint
-from collab.contents import DELETED, TYPE, skip_content, skip_string, span
+from collab.contents import DELETED, TYPE, Allowance, skip_content, skip_string, span
 from collab.errors import MalformedMessage
 
 GC: Final = 0
@@ -56,10 +56,12 @@ class StructTable:
         count, position = _var_uint(data, position)
         client, position = _var_uint(data, position)
         clock, position = _var_uint(data, position)
+        # the scan has held it to its limits already
+        allowance = Allowance(depth=len(data), name_bytes=len(data), values=len(data))
         starts = self._starts[client] = []
         self._first[client] = len(self.structs)
         for _ in range(count):
-            struct, position = _read_struct(data, position, client, clock)
+            struct, position = _read_struct(data, position, client, clock, allowance)
             if struct.length:
                 starts.append(clock)
                 self.structs.append(struct)
@@ -99,20 +101,25 @@ class StructTable:
 
         None where that is not in the update or was garbage collected.
         """
-        structs = self.structs
-        unknown = -1
-        known: list[int | None] = [index if struct.parent is not None else None for index, struct in enumerate(structs)]
-        for index in range(len(structs)):
-            path: list[int] = []
-            at: int | None = index
-            while at is not None and known[at] is None:
-                path.append(at)
-                known[at] = unknown  # an update that passed the scan has no cycles; this ends one all the same
-                at = self._neighbour(structs[at])
-            anchor = unknown if at is None else known[at]
-            for passed in path:
-                known[passed] = anchor
-        return [None if anchor == unknown else anchor for anchor in known]
+        known: dict[int, int | None] = {}
+        return [self._anchor(index, known) for index in range(len(self.structs))]
+
+    def _anchor(self, index: int, known: dict[int, int | None]) -> int | None:
+        """The anchor of one struct; `known` keeps what was found on the way."""
+        path: list[int] = []
+        at: int | None = index
+        while at is not None and at not in known:
+            struct = self.structs[at]
+            path.append(at)
+            known[at] = None  # an update that passed the scan has no circles; this ends one all the same
+            if struct.parent is not None:
+                known[at] = at
+                break
+            at = self._neighbour(struct)
+        anchor = None if at is None else known[at]
+        for passed in path:
+            known[passed] = anchor
+        return anchor
 
     def _neighbour(self, struct: Struct) -> int | None:
         for origin in (struct.origin, struct.right_origin):
@@ -124,7 +131,7 @@ class StructTable:
 
     def type_levels(self) -> int:
         """Length of the longest chain of shared types nested in one another, counted within the update."""
-        anchors = self.anchors()
+        anchors: dict[int, int | None] = {}
         levels: dict[int, int] = {}
         for index, struct in enumerate(self.structs):
             if struct.kind != TYPE:
@@ -134,7 +141,7 @@ class StructTable:
             while at is not None and at not in levels:
                 path.append(at)
                 levels[at] = 0
-                at = self._parent_type(anchors[at])
+                at = self._parent_type(self._anchor(at, anchors))
             level = 0 if at is None else levels[at]
             for passed in reversed(path):
                 level += 1
@@ -171,7 +178,7 @@ def _read_id(data: bytes, position: int) -> tuple[Id, int]:
     return (client, clock), position
 
 
-def _read_struct(data: bytes, position: int, client: int, clock: int) -> tuple[Struct, int]:
+def _read_struct(data: bytes, position: int, client: int, clock: int, allowance: Allowance) -> tuple[Struct, int]:
     info = data[position]
     position += 1
     if info in (GC, SKIP):
@@ -195,5 +202,5 @@ def _read_struct(data: bytes, position: int, client: int, clock: int) -> tuple[S
             position = skip_string(data, position)
     kind = info & 31
     type_number = data[position] if kind == TYPE else -1
-    end, length = skip_content(data, position, kind, depth_max=len(data), name_bytes_max=len(data))
+    end, length = skip_content(data, position, kind, allowance)
     return Struct(kind, client, clock, length, origin, right_origin, parent, keyed, type_number, position), end

@@ -13,6 +13,8 @@ import structlog
 from structlog.typing import Processor
 
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "sqlalchemy", "alembic", "aiosqlite", "websockets")
+_AT_WILL = frozenset({"ASGI callable returned without completing handshake.", "Invalid HTTP request received."})
+"""What uvicorn says of a refused handshake and of bytes that are not HTTP: strangers could fill the log with it."""
 
 
 def configure_logs(format: Literal["auto", "console", "json"], level: str) -> None:
@@ -38,8 +40,13 @@ def configure_logs(format: Literal["auto", "console", "json"], level: str) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    return record.msg not in _AT_WILL
 
 
 def _rendering(console: bool) -> list[Processor]:

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     body_bytes_max: int = Field(default=64 * 1024, ge=1024)
     """Largest JSON body of a request."""
 
+    body_seconds: float = Field(default=120, gt=0)
+    """Time a client has to send the body of a request."""
+
     updates_page_max: int = Field(default=1000, ge=1)
     """Most updates in one answer of `/updates`; also the number without `limit`."""
 

@@ -2,6 +2,7 @@
 
 `Victim` starts it and feeds it. It reads updates from standard input, each behind its length in four bytes, and answers
 each with a line of JSON: what every step came to. No answer in time is a hang, an end of the stream is a crash.
+`ends_with` has it apply many to one document instead.
 """
 
 import json
@@ -11,7 +12,7 @@ import resource
 import select
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,6 +21,7 @@ from pycrdt import Doc, Text, get_state, merge_updates
 from collab.codec import decode_state_vector
 from collab.export.text import document_text
 from collab.scanner import STATE_LIMITS, scan_update
+from collab.shape import DocumentShape
 from tests.collab.editing import session
 from tests.hostile import SHARED_STATE, deletions, update
 
@@ -85,6 +87,25 @@ class Victim:
         return process.returncode
 
 
+def ends_with(updates: Sequence[bytes], *, guarded: bool) -> int:
+    """Apply `updates` one after another to one document, in a process of their own.
+
+    Args:
+        guarded: leave out what `DocumentShape` does not admit.
+
+    Returns:
+        The exit code; negative is the signal that ended it.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "tests.collab.survive", "guarded" if guarded else "unguarded"],
+        cwd=Path(__file__).parents[2],
+        input=b"".join(len(update).to_bytes(4, "big") + update for update in updates),
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "MALLOC_PERTURB_": "165"},  # glibc overwrites what is freed
+        check=False,
+    ).returncode
+
+
 def populated_state() -> bytes:
     """A document that has something of everything, by the client ids that random updates refer to. Except for
     subdocuments: pycrdt never frees a Doc that holds one."""
@@ -144,16 +165,31 @@ def _attempt(step: Callable[..., object]) -> str:
     return OK
 
 
-def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # an orphan ends with its parent's pipe
-    base = populated_state()
+def _updates() -> Iterator[bytes]:
     source = sys.stdin.buffer
     while header := source.read(4):
-        answer = survive(source.read(int.from_bytes(header, "big")), base)
-        os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
+        yield source.read(int.from_bytes(header, "big"))
+
+
+def _answer_each() -> None:
+    base = populated_state()
+    for data in _updates():
+        os.write(sys.stdout.fileno(), json.dumps(survive(data, base)).encode() + b"\n")
+
+
+def _apply_in_sequence(*, guarded: bool) -> None:
+    doc: Doc[Any] = Doc()
+    shape = DocumentShape()
+    for data in _updates():
+        if not guarded or shape.admit(data, decode_state_vector(doc.get_state())):
+            doc.apply_update(data)
+    scan_update(doc.get_update(), STATE_LIMITS)
 
 
 if __name__ == "__main__":
-    main()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.argv[1:]:
+        _apply_in_sequence(guarded=sys.argv[1] == "guarded")
+    else:
+        _answer_each()

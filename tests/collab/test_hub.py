@@ -218,6 +218,25 @@ async def test_a_broken_log_ends_everything_and_acknowledges_nothing(log: Counti
     await hub.close()
 
 
+async def test_whoever_waits_for_a_commit_that_will_not_come_is_told(log: CountingLog) -> None:
+    hub = Hub(log, frame=lambda message: message)
+    await hub.start()
+    await hub.open(EDITOR)
+    log.append_error = StoreUnavailable("away")
+    waiting = asyncio.create_task(hub.apply(EDITOR, typed("x")))
+    await eventually(lambda: hub.stats.commit_failures > 0)
+    await hub.close(deadline_s=0)
+    with pytest.raises(RoomClosed):
+        await waiting
+    broken = Hub(log, frame=lambda message: message)
+    await broken.start()
+    await broken.open(EDITOR)
+    log.append_error = StoreError("fsync failed")
+    with pytest.raises(StoreError):
+        await broken.apply(EDITOR, typed("x"))
+    await broken.close()
+
+
 @pytest.mark.rule("H4")
 async def test_a_checkpoint_that_does_not_reload_to_the_same_is_not_written(
     log: CountingLog, monkeypatch: pytest.MonkeyPatch

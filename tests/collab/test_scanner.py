@@ -15,8 +15,8 @@ from collab.codec import decode_state_vector, encode_state_vector
 from collab.errors import LimitExceeded, MalformedMessage, ProtocolError
 from collab.scanner import DEFAULT_LIMITS, ScannedUpdate, scan_update
 from collab.scanner import _scan as scan_without_shortcut
+from collab.shape import DocumentShape
 from collab.structs import StructTable
-from collab.surrogates import SurrogatePairs
 from tests.collab.editing import Replica, session
 from tests.collab.mutants import damaged, random_update
 from tests.collab.survive import OK, PANIC, Died, Victim, populated_state
@@ -30,6 +30,7 @@ from tests.hostile import (
     EMBED,
     FORMAT,
     MAP_TYPE,
+    NULL,
     PARENT_IS_TEXT_THERE,
     REFUSED,
     SHARED_STATE,
@@ -128,6 +129,21 @@ def test_every_incomplete_update_is_refused() -> None:
             "depth",
             update(section(1, 0, item(FORMAT, sized(b"b") + sized(nested_json(5))))),
             update(section(1, 0, item(FORMAT, sized(b"b") + sized(nested_json(6))))),
+        ),
+        (
+            "values",
+            update(section(1, 0, item(ANY, b"\x05" + NULL * 5))),
+            update(section(1, 0, item(ANY, b"\x06" + NULL * 6))),
+        ),
+        (
+            "values",
+            update(section(1, 0, *[value(b"\x75\x00")] * 3, value(b"\x76\x01\x00" + NULL))),
+            update(section(1, 0, *[value(b"\x75\x00")] * 3, value(b"\x75\x02" + NULL * 2))),
+        ),
+        (
+            "values",
+            update(section(1, 0, item(EMBED, sized(b"[0,0,0,0,0" + b" " * 60 + b"]")))),
+            update(section(1, 0, item(EMBED, sized(b"[0,0,0,0,[]" + b" " * 60 + b"]")))),
         ),
         ("levels", nested_types(5), nested_types(6)),
         (
@@ -464,18 +480,19 @@ class Ground:
         doc: Doc[Any] = Doc()
         doc.apply_update(state)
         self.clocks = clocks_of(doc)
-        self.pairs = SurrogatePairs()
-        self.pairs.learn(state)
+        self.state = state
 
     def takes(self, data: bytes) -> bool:
-        return attaches(scan_update(data), self.clocks) and not self.pairs.cut_by(data, self.clocks)
+        shape = DocumentShape()
+        shape.learn(self.state)
+        return attaches(scan_update(data), self.clocks) and shape.admit(data, self.clocks)
 
 
 GROUNDS = [Ground("empty", update()), Ground("populated", populated_state())]
 
 
 def _check_survival(victim: Victim, data: bytes) -> None:
-    """Feed an accepted update to pycrdt. What attaches and cuts no character has to work out in every respect, except
+    """Feed an accepted update to pycrdt. What attaches and cuts nothing has to work out in every respect, except
     that the document may hold something else where the update expects a shared type."""
     outcome = victim.feed(data)
     assert outcome["get_state"] == outcome["merge"] == OK, data.hex()

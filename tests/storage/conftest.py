@@ -1,13 +1,26 @@
 """New databases for the tests of the SQL adapters."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from storage.engine import Database
 from storage.schema import upgrade
 from tests.postgres import fresh_database
+
+
+@asynccontextmanager
+async def connected(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own, past our code."""
+    connection = await asyncpg.connect(make_url(postgres_url).set(drivername="postgresql").render_as_string(False))
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

@@ -77,6 +77,12 @@ async def test_a_damaged_row_is_found(database: Database, damage: Damage) -> Non
         await stored(database.log, A)
 
 
+async def test_a_missing_row_is_called_missing(database: Database) -> None:
+    await database._transactions.write(ROWS["a row missing"])
+    with pytest.raises(CorruptUpdate, match="row 2 is missing"):
+        await database.log.load(A, create=False)
+
+
 async def test_damage_to_one_document_leaves_the_others_alone(database: Database) -> None:
     await database._transactions.write(ROWS["a changed byte"])
     assert await stored(database.log, B) == [b"1", b"2", b"3"]

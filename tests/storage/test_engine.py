@@ -102,6 +102,18 @@ async def test_a_database_that_goes_away_is_unavailable_until_it_is_back(postgre
         assert await database.log.append([append(A, b"1")]) == [1]
 
 
+@pytest.mark.rule("E4")
+async def test_a_node_lives_through_a_migration_by_another(postgres_url: str) -> None:
+    await upgrade(postgres_url)
+    async with await Database.open(postgres_url) as database:
+        await database.log.load(A, create=True)
+        await database.log.append([append(A, b"1")])
+        execute(make_url(postgres_url), "ALTER TABLE documents ALTER COLUMN head_seq TYPE integer")
+        assert await database.log.append([append(A, b"2")]) == [2]
+        execute(make_url(postgres_url), "ALTER TABLE updates ALTER COLUMN seq TYPE integer")
+        assert await stored(database.log, A) == [b"1", b"2"]
+
+
 @pytest.mark.rule("L2")
 async def test_postgresql_commits_durably_whatever_its_default_is(postgres_url: str) -> None:
     await upgrade(postgres_url)
@@ -134,10 +146,10 @@ async def test_closing_waits_for_what_runs_and_refuses_what_comes(database: Data
     running = asyncio.create_task(database.log.append([append(A, b"1")]))
     await backend.holding.wait()
     closing = [asyncio.create_task(database.close()) for _ in range(2)]
-    await asyncio.sleep(0)
+    done, _ = await asyncio.wait(closing, timeout=0.1)
+    assert not done
     with pytest.raises(StoreUnavailable, match="closed"):
         await database.log.load(A, create=True)
-    assert not any(task.done() for task in closing)
     backend.go_on.set()
     assert await running == [1]
     await asyncio.gather(*closing)

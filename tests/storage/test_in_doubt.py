@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.engine import make_url
 
 from collab.errors import StoreUnavailable
 from collab.ports import Append
-from collab.types import Seq
 from storage.engine import Database, wall_clock_ms
 from storage.schema import upgrade
 from storage.transactions import RETRY_PAUSES, Transactions
+from tests.storage.conftest import connected
 from tests.storage.edits import A, B, append, stored
 from tests.storage.faults import CuttingProxy, FaultyBackend
 from tests.support import eventually
@@ -220,9 +219,8 @@ class TestPostgres:
 
     @pytest.fixture
     async def admin(self, postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-        connection = await asyncpg.connect(make_url(postgres_url).set(drivername="postgresql").render_as_string(False))
-        yield connection
-        await connection.close()
+        async with connected(postgres_url) as connection:
+            yield connection
 
     @pytest.mark.parametrize("cut", ["before", "after"])
     async def test_a_connection_cut_at_commit(self, database: Database, proxy: CuttingProxy, cut: str) -> None:
@@ -254,29 +252,17 @@ class TestPostgres:
         assert await writing == [1]
         assert await stored(database.log, A) == [b"1"]
 
-    async def test_backends_that_are_terminated_at_random(
+    async def test_backends_that_are_terminated_at_any_moment(
         self, database: Database, admin: asyncpg.Connection, rng: random.Random
     ) -> None:
-        written = False
-
-        async def terminate() -> None:
-            while not written:
-                await asyncio.sleep(rng.uniform(0, 0.2))
-                await admin.execute(TERMINATE)
-
-        async def write() -> list[Seq]:
-            answers: list[Seq] = []
-            while len(answers) < 40:
-                try:
-                    answers += await database.log.append([append(A, b"%d" % len(answers))])
-                except StoreUnavailable:
-                    continue
-            return answers
-
-        terminating = asyncio.create_task(terminate())
-        try:
-            assert await write() == list(range(1, 41))
-        finally:
-            written = True
-            await terminating
-        assert await stored(database.log, A) == [b"%d" % number for number in range(40)]
+        for number in range(25):
+            appends = [append(A, b"%d" % number)]
+            writing = asyncio.create_task(database.log.append(appends))
+            await asyncio.wait([writing], timeout=rng.uniform(0, 0.004))
+            await admin.execute(TERMINATE)
+            try:
+                answer = await writing
+            except StoreUnavailable:
+                answer = await database.log.append(appends)
+            assert answer == [number + 1]
+        assert await stored(database.log, A) == [b"%d" % number for number in range(25)]

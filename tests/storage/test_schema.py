@@ -17,12 +17,19 @@ from sqlalchemy import Connection, inspect, text
 from collab.errors import SchemaTooNew, StoreUnavailable
 from storage.engine import Database
 from storage.errors import SchemaBehind
-from storage.schema import SchemaState, run_migrations, schema_state, upgrade
+from storage.schema import MIGRATION_LOCK_KEY, SchemaState, run_migrations, schema_state, upgrade
 from storage.sqlite import FileLock
 from storage.tables import metadata
 from storage.url import parse_database_url
+from tests.storage.conftest import connected
+from tests.support import eventually
 
 T = TypeVar("T")
+
+TWO_ARE_WAITING = """
+    SELECT count(*) = 2 FROM pg_locks JOIN pg_database ON database = pg_database.oid
+    WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted
+"""
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -114,8 +121,13 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monk
 
 @pytest.mark.rule("E6")
 async def test_nodes_that_start_together_migrate_once(postgres_url: str, tmp_path: Path) -> None:
-    processes = (asyncio.to_thread(alembic, ["upgrade", "head"], postgres_url, tmp_path) for _ in range(3))
-    assert [done.returncode for done in await asyncio.gather(*processes)] == [0, 0, 0]
+    async with connected(postgres_url) as admin:
+        await admin.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK_KEY})")
+        nodes = [asyncio.to_thread(alembic, ["upgrade", "head"], postgres_url, tmp_path) for _ in range(2)]
+        upgrading = asyncio.gather(*nodes)
+        await eventually(lambda: admin.fetchval(TWO_ARE_WAITING), "two processes at the lock", within=30)
+        await admin.execute(f"SELECT pg_advisory_unlock({MIGRATION_LOCK_KEY})")
+        assert [done.returncode for done in await upgrading] == [0, 0]
     assert await schema_state(postgres_url) is SchemaState.CURRENT
 
 
@@ -135,6 +147,13 @@ async def test_the_migrations_make_the_tables_that_the_code_expects(url: str) ->
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
     assert await asyncio.to_thread(inside, url, differences) == []
+
+
+async def test_postgresql_compares_names_by_bytes_whatever_its_locale_is(postgres_url: str) -> None:
+    await upgrade(postgres_url)
+    async with connected(postgres_url) as admin:
+        rows = await admin.fetch("SELECT column_name FROM information_schema.columns WHERE collation_name = 'C'")
+    assert {row["column_name"] for row in rows} >= {"name", "external_id"}
 
 
 async def test_sqlite_keeps_updates_in_the_order_of_their_key_and_never_reuses_a_document(sqlite_url: str) -> None:

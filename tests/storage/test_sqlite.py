@@ -98,8 +98,16 @@ async def test_closing_leaves_one_file_with_everything_in_it(database: Database,
 
 @pytest.mark.rule("E2")
 async def test_readers_cannot_write(database: Database) -> None:
-    with pytest.raises(StoreUnavailable, match=REFUSED):
-        await database._transactions.read(lambda connection: connection.execute(delete(updates)))
+    def write(connection: Connection) -> None:
+        connection.execute(delete(updates))
+
+    def write_by_force(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA query_only=OFF")
+        connection.execute(delete(updates))
+
+    for work in (write, write_by_force):
+        with pytest.raises(StoreUnavailable, match=REFUSED):
+            await database._transactions.read(work)
 
 
 @pytest.mark.rule("E3")

@@ -140,6 +140,16 @@ async def test_an_update_larger_than_the_limit_is_refused_before_it_is_read(tmp_
         assert await post(server.http, "plans", text_update(1500 * "x")) == 1
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    class Stalled(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"x"
+            await asyncio.Event().wait()
+
+    async with running(make_settings(tmp_path, body_seconds=0.05)) as server:
+        problem(await server.http.post(url("plans", "/updates"), content=Stalled(), headers=BINARY), 408)
+
+
 class Endless(httpx.AsyncByteStream):
     """A body that never ends, in pieces of 1000 bytes."""
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,15 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from collab.errors import StoreUnavailable
+from storage.engine import Database
+from storage.errors import StoreBroken
+from storage.schema import upgrade
 from tests.servers import ServerProcess
+from tests.web.conftest import make_settings
 from tests.web.edits import text_of, text_update
-from web.server import LimitedHttpProtocol, listen, url_of
+from web.server import LimitedHttpProtocol, NotEverythingSaved, listen, serve, url_of
+from web.settings import Settings
 
 HEAD_MAX = 8192
 
@@ -193,6 +200,11 @@ def test_two_hosts_are_a_bad_request(server: ServerProcess) -> None:
     assert answer.problem() == 400
 
 
+def test_nobody_is_believed_to_be_a_proxy_who_is_not_named(server: ServerProcess) -> None:
+    claimed = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "localhost", "Forwarded": "host=localhost"}
+    assert httpx.get(f"{server.url}/api/documents", headers=claimed | {"Host": "evil.example"}).status_code == 403
+
+
 def test_answers_do_not_name_the_server_software(server: ServerProcess) -> None:
     headers = httpx.get(f"{server.url}/healthz").headers
     assert "server" not in headers
@@ -210,6 +222,71 @@ def test_a_client_that_offers_subprotocols_is_given_the_first(server: ServerProc
         answer = Answer(connection.recv(65536))
     assert answer.status == 101
     assert answer.headers["sec-websocket-protocol"] == "yjs"
+
+
+def test_a_trusted_proxy_says_by_which_scheme_the_page_came(tmp_path: Path) -> None:
+    page = {"Host": "docs.example.com", "Origin": "https://docs.example.com"}
+    by_tls = page | {"X-Forwarded-Proto": "https"}
+    with ServerProcess(tmp_path, auth_none_on_network=True, trusted_proxies="127.0.0.1") as server:
+        assert httpx.post(f"{server.url}/api/documents", headers=by_tls).status_code == 201
+        assert httpx.post(f"{server.url}/api/documents", headers=page).status_code == 403
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    url = make_settings(tmp_path).database_url
+    await upgrade(url)
+    async with await Database.open(url) as database:
+        yield database
+
+
+class InProcess:
+    """`web.server.serve` as a task of the test's own event loop."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._ready = asyncio.Event()
+        sockets = listen("127.0.0.1", 0)
+        self.url = url_of("127.0.0.1", sockets)
+        self.task = asyncio.create_task(serve(settings, database, sockets, self._ready.set))
+
+    async def post(self) -> None:
+        """Send an update and wait until the server has it, whatever it answers."""
+        await self._ready.wait()
+        binary = {"content-type": "application/octet-stream"}
+        async with httpx.AsyncClient() as http:
+            await http.post(f"{self.url}/api/documents/plans/updates", content=text_update("x"), headers=binary)
+
+
+async def test_a_server_that_can_never_save_again_ends_and_says_so(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def append(_appends: object) -> None:
+        raise StoreBroken("the disk failed")
+
+    monkeypatch.setattr(database.log, "append", append)
+    server = InProcess(make_settings(tmp_path), database)
+    await server.post()
+    with pytest.raises(NotEverythingSaved, match="the disk failed"):
+        await server.task
+
+
+async def test_a_stopped_server_that_could_not_store_everything_says_so(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def append(_appends: object) -> None:
+        asked.set()
+        raise StoreUnavailable("the database is away")
+
+    monkeypatch.setattr(database.log, "append", append)
+    server = InProcess(make_settings(tmp_path, shutdown_seconds=0.1), database)
+    posting = asyncio.create_task(server.post())
+    await asked.wait()
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(NotEverythingSaved, match="bytes of edits"):
+        await server.task
+    await posting
 
 
 def test_listening_on_a_name_takes_all_its_addresses_and_one_port() -> None:

@@ -103,13 +103,13 @@ async def test_the_server_closes_and_the_peer_answers(server: TransportServer) -
 
         def close_and_write() -> None:
             recorder.connection.write(encode_frame(b"last words"))
-            recorder.connection.close(4403, "é" * 100)
+            recorder.connection.close(4403, "é" * 60)
             recorder.connection.write(encode_frame(b"too late"))
             recorder.connection.close(1000, "not again")
 
         server.call(close_and_write)
         assert await peer.receive() == (BINARY, b"last words")
-        assert await peer.closing() == (4403, "é" * 61)
+        assert await peer.receive() == (CLOSE, (4403).to_bytes(2, "big") + ("é" * 60).encode()), "and nothing before it"
         await peer.send(client_frame(b"crossed on the wire") + close_frame(4403))
         assert await peer.ended() == b""
         await eventually(lambda: recorder.closings)

@@ -120,6 +120,24 @@ async def test_a_probe_counts_only_what_arrives_after_it() -> None:
     heart.stop()
 
 
+async def test_an_answer_in_the_millisecond_of_the_question_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    heart = Heart(interval=0.05, slices=5)
+    heart.start()
+    member = Beating()
+    heart.add(member)
+    member.heard = heart.now
+    with monkeypatch.context() as patch:
+        patch.setattr(heart, "time", lambda: heart.now)  # a clock too coarse to show any progress
+        heart.probe(member, 0.05)
+        member.heard = heart.now
+    control = Beating()
+    heart.add(control)
+    heart.probe(control, 0.1)
+    await eventually(lambda: control.aborts == 1, every=0.005)
+    assert member.aborts == 0
+    heart.stop()
+
+
 async def test_stopping_ends_whoever_is_left() -> None:
     heart = Heart()
     open_one, closing_one = Beating(), Beating()

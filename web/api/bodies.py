@@ -1,5 +1,6 @@
 """Reading what a request carries, within limits, and writing JSON."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -35,16 +36,21 @@ async def read_body(request: AppRequest, bytes_max: int) -> bytes:
 
     Raises:
         MessageTooLarge: it is longer, whether or not it said so.
+        HTTPException: 408, it did not come in time.
     """
     too_large = MessageTooLarge(f"the body is larger than the {bytes_max} bytes this server takes here")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdecimal() and int(declared) > bytes_max:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bytes_max:
-            raise too_large
+    try:
+        async with asyncio.timeout(request.state["settings"].body_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > bytes_max:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, "the body of the request did not come in time") from None
     return bytes(body)
 
 

@@ -130,8 +130,9 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
             self._end(1011, "internal error")
 
     def eof_received(self) -> None:
-        """The peer has shut its side down; a WebSocket has no use for the other half."""
-        self._finish()
+        """The peer has shut its side down; a WebSocket has no use for the other half, so the transport closes it."""
+        if self._state != ENDED:
+            self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -225,9 +226,9 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
 
     def _finish(self) -> None:
         """Hang up, giving what is still to be sent as long as a close handshake gets."""
-        self._transport.close()
         if self._transport.get_write_buffer_size():
             self._heart.abort_after(self, self._limits.close_timeout)
+        self._transport.close()
         self._stop()
 
     def _stop(self) -> None:
