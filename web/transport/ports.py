@@ -52,8 +52,8 @@ class TransportLimits:
     """A longer message is refused with 1009 before its payload is read."""
     fragments_max: int = 1024
     """Frames per message; one more is refused with 1008: the message is not too large, it is too finely cut."""
-    frames_burst: int = 50_000
-    frames_per_second: int = 20_000
+    frames_burst: int = 500_000
+    frames_per_second: int = 200_000
     """Frames of any kind; more are refused with 1008."""
     overhead_frames_burst: int = 2048
     overhead_frames_per_second: int = 100
