@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -136,6 +137,8 @@ def _classify(error: _Foreign, writing: bool) -> tuple[type[StoreError], str]:
     assert isinstance(error, DBAPIError)
     if error.connection_invalidated:
         return TransactionLost, LOST
+    if isinstance(source, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+        return TransactionLost, LOST  # another node has migrated the schema; the next try prepares its statements anew
     return _classify_postgres(getattr(source, "sqlstate", None) or "", writing)
 
 

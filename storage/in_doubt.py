@@ -23,7 +23,7 @@ from storage.rows import lock_heads
 from storage.tables import updates
 from storage.transactions import Transactions
 
-UNCLAIMED_MAX = 10_000
+UNCLAIMED_MAX = 100_000
 """So many appends are remembered that turned out to be stored and were not asked for again; then the oldest go."""
 
 
@@ -68,7 +68,7 @@ class InDoubt:
         async with self._settling:
             while self._plans:
                 plan = self._plans[0]
-                if await transactions.write(partial(is_stored, plan)):
+                if await transactions.write_once(partial(is_stored, plan)):
                     self._remember(plan)
                 del self._plans[0]
 

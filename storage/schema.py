@@ -5,6 +5,7 @@ version has migrated is refused.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
@@ -23,6 +24,10 @@ from storage.sqlite import FileLock, reader_engine, writer_engine
 from storage.url import describe, is_sqlite, parse_database_url, sqlite_path
 
 _version = table("alembic_version", column("version_num"))
+MIGRATION_LOCK_KEY = 0x436F7363_72696265
+"""Of PostgreSQL's advisory locks, which are numbers: "Coscribe", so that no other program takes the same by chance."""
+_one_at_a_time = threading.Lock()
+"""Alembic keeps what it is doing in global variables."""
 
 
 class SchemaState(Enum):
@@ -53,9 +58,14 @@ async def upgrade(url: str) -> None:
         case SchemaState.BEHIND:
             parsed = parse_database_url(url)
             with wrap_db_errors(describe(parsed), writing=True):
-                await asyncio.to_thread(command.upgrade, alembic_config(parsed), "head")
+                await asyncio.to_thread(_upgrade, alembic_config(parsed))
         case SchemaState.CURRENT:
             pass
+
+
+def _upgrade(config: Config) -> None:
+    with _one_at_a_time:
+        command.upgrade(config, "head")
 
 
 async def schema_state(url: str) -> SchemaState:

@@ -232,18 +232,13 @@ def _rows_after(
         rows = connection.execute(_PAGE, page | {"after": after, "rows_max": min(PAGE_ROWS, through - after)}).all()
         if not rows:
             raise CorruptUpdate(f"row {after + 1} is missing")
-        for row in rows:
+        for seq, at_ms, person_pk, checksum, payload, user_id in rows:
             after += 1
-            yield _checked(row, document_pk, after)
-
-
-def _checked(row: Any, document_pk: int, seq: int) -> StoredUpdate:
-    if row.seq != seq:
-        raise CorruptUpdate(f"row {seq} is missing")
-    expected = update_checksum(row.payload, document_pk=document_pk, seq=seq, person_pk=row.person_pk, at_ms=row.at_ms)
-    if row.checksum != expected:
-        raise CorruptUpdate(f"row {seq} does not match its checksum")
-    return StoredUpdate(Seq(seq), row.external_id, row.at_ms, row.payload)
+            if seq != after:
+                raise CorruptUpdate(f"row {after} is missing")
+            if checksum != update_checksum(payload, document_pk=document_pk, seq=seq, person_pk=person_pk, at_ms=at_ms):
+                raise CorruptUpdate(f"row {seq} does not match its checksum")
+            yield StoredUpdate(Seq(seq), user_id, at_ms, payload)
 
 
 def _page_statement() -> Select[Any]:
@@ -263,7 +258,14 @@ def _page_statement() -> Select[Any]:
     sums = select(sizes.c.seq, sizes.c.size, func.sum(sizes.c.size).over(order_by=sizes.c.seq).label("sum")).subquery()
     last = select(func.max(sums.c.seq)).where(or_(sums.c.sum <= bindparam("bytes_max"), sums.c.sum == sums.c.size))
     return (
-        select(updates, people.c.external_id)
+        select(
+            updates.c.seq,
+            updates.c.at_ms,
+            updates.c.person_pk,
+            updates.c.checksum,
+            updates.c.payload,
+            people.c.external_id,
+        )
         .outerjoin(people)
         .where(of_document, after, updates.c.seq <= last.scalar_subquery())
         .order_by(updates.c.seq)

@@ -10,11 +10,9 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from storage.schema import run_migrations
+from storage.schema import MIGRATION_LOCK_KEY, run_migrations
 from storage.tables import metadata
 from storage.url import parse_database_url
-
-_LOCK_KEY = 0x436F7363_72696265  # "Coscribe": any number that no other program takes by chance
 
 
 def database_url() -> URL:
@@ -31,7 +29,7 @@ def migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK_KEY})
         context.run_migrations()
 
 

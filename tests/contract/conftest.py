@@ -1,13 +1,12 @@
 """Every adapter of the storage ports, ready to be tested: in memory, SQLite, PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, delete
-from sqlalchemy.engine import make_url
 
 from collab.ports import UpdateLog
 from collab.types import DocumentId
@@ -16,9 +15,12 @@ from storage.engine import Database
 from storage.memory import MemoryDatabase
 from storage.rows import find_document
 from storage.schema import upgrade
-from storage.tables import checkpoints, metadata, updates
+from storage.tables import checkpoints, updates
 from storage.tables import documents as documents_table
-from tests.postgres import execute, fresh_database, run_in_thread
+from tests.postgres import run_in_thread
+from tests.storage.shared import emptied, shared_postgres
+
+__all__ = ["shared_postgres"]
 
 Store = Database | MemoryDatabase
 START_MS = 1_800_000_000_000
@@ -49,25 +51,13 @@ def clock() -> WallClock:
     return WallClock()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL database with our schema, for all tests of this process: to create one each would take longer than
-    the tests."""
-    with fresh_database() as url:
-        run_in_thread(upgrade(url))
-        yield url
-
-
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database with our schema; "memory" for the one that needs no URL."""
     if request.param == "memory":
         return "memory"
     if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres")
-        rest = ", ".join(f"{name} AS (DELETE FROM {name})" for name in metadata.tables.keys() - {"documents"})
-        execute(make_url(url), f"WITH {rest} DELETE FROM documents")
-        return url
+        return emptied(request.getfixturevalue("shared_postgres"))
     url = f"sqlite+aiosqlite:///{tmp_path}/contract.db"
     run_in_thread(upgrade(url))
     return url

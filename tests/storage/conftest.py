@@ -10,7 +10,10 @@ from sqlalchemy.engine import make_url
 
 from storage.engine import Database
 from storage.schema import upgrade
-from tests.postgres import fresh_database
+from tests.postgres import fresh_database, run_in_thread
+from tests.storage.shared import emptied, shared_postgres
+
+__all__ = ["shared_postgres"]
 
 
 @asynccontextmanager
@@ -47,11 +50,14 @@ def empty_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture
-async def url(empty_url: str) -> str:
-    """A database with our schema."""
-    await upgrade(empty_url)
-    return empty_url
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database with our schema and nothing in it. PostgreSQL's stays for other tests: leave the schema alone."""
+    if request.param == "postgresql":
+        return emptied(request.getfixturevalue("shared_postgres"))
+    url: str = request.getfixturevalue("sqlite_url")
+    run_in_thread(upgrade(url))
+    return url
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ TWO_ARE_WAITING = """
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.fixture
+async def url(empty_url: str) -> str:
+    """A database with our schema, of the test's own."""
+    await upgrade(empty_url)
+    return empty_url
+
+
 def inside(url: str, work: Callable[[Connection], T]) -> T:
     """What `work` gives on a connection with all rights."""
     found: list[T] = []
