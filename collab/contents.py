@@ -256,7 +256,8 @@ def _check_json(text: bytes) -> None:
         raise MalformedMessage(f"an embed or format is not JSON: {error}") from None
 
 
-_JSON_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_JSON_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""A string that never ends is one up to the end of the text: looking for another in it would take quadratic time."""
 
 
 def _check_json_depth(text: bytes, depth_max: int) -> None:

@@ -5,6 +5,7 @@
     │ ├ MalformedMessage   not valid lib0 / Yjs encoding
     │ ├ UnknownMessage     a message type the dialect does not know
     │ ├ MessageTooLarge    larger than a limit of Settings
+    │ ├ UnsafeUpdate       well-formed, but this server's CRDT cannot hold it
     │ └ LimitExceeded      well-formed, but more of it than a limit of Settings allows
     ├ AccessError        who sent it may not
     │ ├ NotAuthenticated
@@ -50,6 +51,12 @@ class UnknownMessage(ProtocolError):
 
 class MessageTooLarge(ProtocolError):
     close_code = 1009
+
+
+class UnsafeUpdate(ProtocolError):
+    """Well-formed, but it would cut what must stay whole, for instance half an emoji off a text."""
+
+    close_code = 1008
 
 
 class LimitExceeded(ProtocolError):

@@ -42,12 +42,16 @@ def decode_clock(encoded: bytes) -> int:
 
 
 def typed_between(update: bytes) -> tuple[Id, Id | None] | None:
-    """Origin and right origin of an update that is one ASCII string and nothing else; None for any other update."""
+    """Origin and right origin of an update that is one ASCII string and nothing else; None for any other update.
+
+    Args:
+        update: passed `scan_update`.
+    """
     typed = match_typed(update)
     if typed is None:
         return None
     _, _, left_client, left_clock, near_client, near_clock, length, rest = typed.groups()
-    if len(rest) != length[0] + 1 or rest[-1] or not rest.isascii():
+    if len(rest) != length[0] + 1 or not rest.isascii():
         return None
     near = (decode_client(near_client), decode_clock(near_clock))
     if left_client is None:

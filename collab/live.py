@@ -12,6 +12,7 @@ from pycrdt import Doc
 from collab.codec import decode_state_vector
 from collab.guard import NOT_PANICS, Panicked, document_from, guarded, merge
 from collab.scanner import ScannedUpdate
+from collab.shape import DocumentShape
 from collab.structs import StructTable
 
 LEVELS_MAX = 2_000
@@ -34,6 +35,7 @@ class LiveDocument:
         self._vector: bytes | None = None
         self._answers: dict[bytes, bytes] = {}
         self.clocks: dict[int, int] = decode_state_vector(self.vector())
+        self._shape: DocumentShape | None = None
         self._levels = sum(map(len, parts)) // _TYPE_BYTES_MIN
         """No fewer than there are."""
 
@@ -88,6 +90,15 @@ class LiveDocument:
             reached[client] = max(end, known)
         return True
 
+    def admit(self, update: bytes) -> bool:
+        """Whether a scanned update that attaches leaves whole what must stay whole (`collab.shape`). Call it before
+        `clocks` takes the update up, and apply what it admits."""
+        if self._shape is None:
+            # Not when the document is loaded: most rooms are opened to be read first, and this takes a whole pass.
+            self._shape = DocumentShape()
+            self._shape.learn(self.state())
+        return self._shape.admit(update, self.clocks)
+
     def nest(self, levels: int) -> bool:
         """Take note that `levels` levels of shared types may be added. False: too deep, if they all hang together."""
         self._levels += levels
@@ -103,7 +114,8 @@ class LiveDocument:
         return any(end > clocks.get(client, 0) for client, _, end in scanned.ranges)
 
     def refresh_clocks(self) -> None:
-        """Take up what was applied without `clocks` being told."""
+        """Take up what was applied without being admitted."""
+        self._shape = None
         for client, clock in decode_state_vector(self.vector()).items():
             if clock > self.clocks.get(client, 0):
                 self.clocks[client] = clock

@@ -25,6 +25,7 @@ from collab.errors import (
     MessageTooLarge,
     RoomClosed,
     StoreUnavailable,
+    UnsafeUpdate,
     UpdateGap,
 )
 from collab.fanout import FanOut
@@ -40,6 +41,7 @@ from collab.types import ClientId, DocumentId, Grant, Seq
 from collab.waiting import Waiting
 
 _PROBE_SECONDS = 2.0
+_UNSAFE = "the update would cut a character or a value in two, which this server cannot store"
 _DUTY = 3.0
 """Under load a room rests for this many times what its last flushes cost, so that flushing never saturates it."""
 _REPEATS_BYTES = 512
@@ -214,6 +216,8 @@ class Room:
                 and (not scanned.needs or self.live.attaches(scanned))
             ):
                 self._check_space(len(payload))
+                if not self.live.admit(payload):
+                    raise UnsafeUpdate(_UNSAFE)
                 self.live.clocks[client] = end
                 session.batch = self._enqueue(session, session.grant.user_id, payload)
                 return
@@ -328,6 +332,8 @@ class Room:
             self._check_space(len(payload))
             if scanned.levels and not self.live.nest(scanned.levels):
                 self._check_depth(scanned.levels)
+            if not self.live.admit(payload):
+                raise UnsafeUpdate(_UNSAFE)
             clocks = self.live.clocks
             for client, _, end in scanned.ranges:
                 if end > clocks.get(client, 0):

@@ -216,6 +216,14 @@ REFUSED: dict[str, Refused] = {
     "json-broken": Refused(
         update(section(1, 0, item(EMBED, sized(b'{"a":')))), MalformedMessage, "yrs cannot decode it"
     ),
+    "json-unclosed": Refused(
+        update(section(1, 0, item(EMBED, sized(b"[" * 101 + b'"' + b'\\"' * 500_000)))),
+        LimitExceeded,
+        "quadratic to a regex",
+    ),
+    "json-unclosed-early": Refused(
+        update(section(1, 0, item(EMBED, sized(b'"' + b'\\"' * 500_000 + b"[" * 101)))), MalformedMessage, "as above"
+    ),
     "json-number": Refused(
         update(section(1, 0, item(EMBED, sized(b"1e400")))), MalformedMessage, "yrs cannot decode it"
     ),

@@ -31,6 +31,7 @@ from collab.errors import (
     SlowConsumer,
     StoreUnavailable,
     UnknownMessage,
+    UnsafeUpdate,
     UpdateGap,
 )
 from storage.errors import DocumentExists, StoreBroken
@@ -54,6 +55,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     UnknownMessage: Answer(400, "unknown-message"),
     MessageTooLarge: Answer(413, "too-large"),
     LimitExceeded: Answer(422, "limit-exceeded"),
+    UnsafeUpdate: Answer(422, "unsafe-update"),
     NotAuthenticated: Answer(401, "not-authenticated", {"WWW-Authenticate": "Bearer"}),
     PermissionDenied: Answer(403, "permission-denied"),
     DocumentNotFound: Answer(404, "document-not-found"),

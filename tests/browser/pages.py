@@ -63,7 +63,7 @@ class Person:
     page: Page
     problems: list[str] = field(default_factory=list)
     server_away: bool = False
-    """While it is set, failed connections are expected and no problem."""
+    """Set once the server goes: failed connections are then no problem, however late the browser reports them."""
 
     @property
     def editor(self) -> Locator:

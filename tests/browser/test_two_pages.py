@@ -28,7 +28,6 @@ async def bring_back(server: ServerProcess, people: list[Person]) -> None:
     await asyncio.to_thread(server.start)
     for person in people:
         await person.state_is("saved")
-        person.server_away = False
 
 
 async def content(server: ServerProcess, document: str) -> str:
@@ -133,7 +132,6 @@ async def test_edits_made_offline_outlive_the_page(visit: Visit, server: ServerP
     await ada.page.close()
 
     ada.page = await ada.context.new_page()
-    ada.server_away = False
     ada.watch()
     await ada.open(document)
     await ada.shows("seen by the server, and what it has not seen")

@@ -147,14 +147,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, Text):
         return value.diff()
     if isinstance(value, XmlText):
-        return ["text", *value.diff(), dict([*value.attributes])]
+        return ["text", *value.diff(), _attributes(value)]
     if isinstance(value, XmlElement):
-        return [value.tag, dict([*value.attributes]), *(plain(child) for child in value.children)]
+        return [value.tag, _attributes(value), *(plain(child) for child in value.children)]
     if isinstance(value, Map):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, Array):
         return [plain(item) for item in value]
     return "a subdocument" if isinstance(value, Doc) else value
+
+
+def _attributes(node: XmlElement | XmlText) -> dict[str, Any]:
+    pairs: Any = node.attributes
+    return dict(pairs)
 
 
 CLIENT_IDS = (1, 127, 128, 70_000, 3_283_496_117, 2**32 - 1, 2**32 + 5, 2**53 - 1)

@@ -13,6 +13,7 @@ from collab.ports import Checkpoint, LoadedDocument, NewUpdate, StoredUpdate
 from collab.scanner import scan_update
 from collab.types import Grant, Role, Seq
 from tests.collab.pairs import DOCUMENT, Peer, World
+from tests.hostile import SHARED_STATE, SPLIT_EMOJI, heap_bomb
 
 
 @pytest.fixture
@@ -696,3 +697,39 @@ def test_many_types_side_by_side_are_not_taken_for_deep(world: World) -> None:
         a.push()
     world.settle()
     assert a.session.open
+
+
+# -- what must stay whole ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("first_time", [True, False], ids=["typed just now", "loaded"])
+def test_half_an_emoji_cannot_be_deleted(world: World, first_time: bool) -> None:
+    """yrs moves the cut behind the character but not the clocks: the neighbour is lost, and states it encodes
+    afterwards have other clocks than the document."""
+    a = world.peer()
+    a.send(Y_WEBSOCKET.update(SHARED_STATE))
+    world.settle()
+    rows = [StoredUpdate(Seq(1), None, 0, world.log.rows[0].payload)]
+    here = world if first_time else World(LoadedDocument("e", None, rows, Seq(1)))
+    vandal, other = here.peer(), here.peer()
+    before = len(here.log.rows)
+    vandal.send(Y_WEBSOCKET.update(SPLIT_EMOJI))
+    here.settle()
+    assert vandal.connection.close_code == 1008
+    assert other.session.open
+    assert len(here.log.rows) == before
+
+
+@pytest.mark.rule("R1")
+def test_a_value_under_a_key_cannot_be_cut_into_a_dangling_pointer(world: World) -> None:
+    """About a thousand updates of some twenty bytes, each well-formed, ended the process at some later time."""
+    vandal, other = world.peer(), world.peer()
+    for update in heap_bomb(20):
+        if vandal.session.open:
+            vandal.send(Y_WEBSOCKET.update(update))
+            world.clock.advance(0.03)
+    assert vandal.connection.close_code == 1008
+    other.text += "unharmed"
+    world.settle()
+    assert "unharmed" in world.stored_text()

@@ -507,7 +507,7 @@ def _check_survival(victim: Victim, data: bytes) -> None:
             assert failed == {}, data.hex()
 
 
-@settings(fuzz, max_examples=800)
+@settings(fuzz, max_examples=500)
 @given(rng=seeds)
 def test_pycrdt_survives_updates_made_up_at_random(victim: Victim, rng: random.Random) -> None:
     for _ in range(5):
@@ -522,7 +522,7 @@ def test_pycrdt_survives_updates_made_up_at_random(victim: Victim, rng: random.R
 REAL_UPDATES = [data for seed in range(20) for data in session(random.Random(seed), replicas=3, edits=15)[1]]
 
 
-@settings(fuzz, max_examples=800)
+@settings(fuzz, max_examples=500)
 @given(rng=seeds)
 def test_pycrdt_survives_damaged_updates(victim: Victim, rng: random.Random) -> None:
     for _ in range(20):

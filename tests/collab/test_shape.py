@@ -111,6 +111,8 @@ def test_what_is_admitted_is_remembered() -> None:
     shape = DocumentShape()
     assert shape.admit(SHARED_STATE, {})
     assert not shape.admit(SPLIT_EMOJI, CLOCKS)
+    assert shape.admit(update(section(8, 0, text("\U0001f600", origin=(7, 3)))), CLOCKS)
+    assert not shape.admit(deleted(8, 1), {**CLOCKS, 8: 2})
 
 
 def test_characters_are_learnt_in_any_order_and_twice() -> None:
@@ -159,6 +161,14 @@ VALUES = b"\x03" + NULL * 3
             ),
             id="follows a value in a later section",
         ),
+        pytest.param(
+            update(
+                section(9, 0, text("abc", origin=(8, 0))),
+                section(8, 0, text("x", origin=(5, 0))),
+                section(5, 0, item(ANY, b"\x01" + NULL, parent="m", key="k")),
+            ),
+            id="follows one that follows a value, all in later sections",
+        ),
         pytest.param(update(section(9, 0, text("abc", origin=(3, 1)))), id="follows a value of the document"),
         pytest.param(update(section(9, 0, text("abc", right_origin=(3, 1)))), id="precedes a value of the document"),
         pytest.param(
@@ -199,14 +209,27 @@ def test_everything_else_may_be_cut(data: bytes) -> None:
     assert uncuttable(shape_of(SHARED_STATE, data), 9, 5) == []
 
 
-def test_typing_beside_a_value_is_followed() -> None:
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param(text("x", origin=(3, 0)), id="after it"),
+        pytest.param(text("x", origin=(7, 0), right_origin=(3, 0)), id="before it"),
+    ],
+)
+def test_typing_beside_a_value_is_followed(typed: bytes) -> None:
     """Text of one clock is no danger, but what is attached to it may be."""
-    shape = DocumentShape()
-    clocks = {3: 1, 4: 1}
-    assert shape.admit(update(section(3, 0, item(ANY, b"\x01" + NULL, parent="m", key="x"))), {})
-    assert shape.admit(update(section(4, 0, text("x", origin=(3, 0)))), clocks)
+    shape = shape_of(SHARED_STATE)
+    clocks = {**CLOCKS, 3: 1, 4: 1}
+    assert shape.admit(update(section(3, 0, item(ANY, b"\x01" + NULL, parent="m", key="x"))), CLOCKS)
+    assert shape.admit(update(section(4, 0, typed)), clocks)
     assert shape.admit(update(section(9, 0, text("ab", origin=(4, 0)))), clocks)
     assert not shape.admit(update(section(8, 0, text("x", origin=(9, 0)))), {**clocks, 9: 2})
+
+
+def test_values_that_overlap_are_learnt_together() -> None:
+    first = update(section(9, 2, text("abc", parent="m", key="k")))
+    second = update(section(9, 0, text("abcd", parent="m", key="k")))
+    assert uncuttable(shape_of(first, second), 9, 8) == uncuttable(shape_of(second, first), 9, 8) == [1, 2, 3, 4]
 
 
 # -- honest people
