@@ -1,0 +1,8 @@
+"""Every server that is measured, as people run it."""
+
+from bench.peers.base import Peer
+from bench.peers.node import NODE_PEERS
+from bench.peers.python import COSCRIBE, PYCRDT_WEBSOCKET
+
+PEERS: tuple[Peer, ...] = (COSCRIBE, *NODE_PEERS, PYCRDT_WEBSOCKET)
+"""Coscribe first, then its peers."""

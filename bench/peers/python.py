@@ -1,0 +1,63 @@
+"""The servers that run under Python: pycrdt-websocket in an environment of its own, and Coscribe as it is here."""
+
+import sys
+from pathlib import Path
+
+from bench.generator.dialects import Dialect, y_websocket
+from bench.peers.base import INSTALLED, SOURCES, Command, Peer, Unavailable, install_once, run_step
+
+_PYCRDT = INSTALLED / "pycrdt_websocket"
+_COSCRIBE = Path(sys.executable).with_name("coscribe")
+
+
+def _install_pycrdt_websocket() -> None:
+    def steps(target: Path) -> None:
+        run_step([sys.executable, "-m", "venv", "venv"], target)
+        install = ["venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run_step([*install, "--require-hashes", "-r", "requirements.txt"], target)
+
+    folder = SOURCES / "pycrdt_websocket"
+    install_once(_PYCRDT, {name: folder / name for name in ("requirements.txt", "server.py")}, steps)
+
+
+def _pycrdt_websocket(port: int, data: Path) -> Command:
+    return Command(
+        ("venv/bin/python", "-m", "uvicorn", "--log-level", "warning", "--port", str(port), "server:app"),
+        {"DATA": str(data)},
+        _PYCRDT,
+    )
+
+
+def _find_coscribe() -> None:
+    if not _COSCRIBE.exists():
+        raise Unavailable(f"{_COSCRIBE} does not exist")
+
+
+def _coscribe(port: int, data: Path) -> Command:
+    return Command(
+        (str(_COSCRIBE), "serve"),
+        {"COSCRIBE_AUTH": "none", "COSCRIBE_PORT": str(port), "COSCRIBE_DATA_DIR": str(data)},
+        data,
+    )
+
+
+def _coscribe_dialect(room: str) -> Dialect:
+    return y_websocket(room, base="/ws")
+
+
+PYCRDT_WEBSOCKET = Peer(
+    name="pycrdt-websocket",
+    title="pycrdt-websocket 0.16.5 + SQLite",
+    dialect=y_websocket,
+    install=_install_pycrdt_websocket,
+    command=_pycrdt_websocket,
+)
+
+COSCRIBE = Peer(
+    name="coscribe",
+    title="Coscribe",
+    dialect=_coscribe_dialect,
+    install=_find_coscribe,
+    command=_coscribe,
+    answers_saved=True,
+)
