@@ -20,6 +20,8 @@ LEVELS_MAX = 2_000
 _TYPE_BYTES_MIN = 6
 """The shortest encoding of a nested shared type; what is loaded nests no deeper than its bytes allow."""
 _ANSWERS_MAX = 16
+_KNOWN_MAX = 8
+_KNOWN_BYTES_MAX = 128 * 1024
 
 
 class LiveDocument:
@@ -35,6 +37,7 @@ class LiveDocument:
         self._vector: bytes | None = None
         self._answers: dict[bytes, bytes] = {}
         self.clocks: dict[int, int] = decode_state_vector(self.vector())
+        self._known: dict[bytes, None] = {}
         self._shape: DocumentShape | None = None
         self._levels = sum(map(len, parts)) // _TYPE_BYTES_MIN
         """No fewer than there are."""
@@ -70,7 +73,20 @@ class LiveDocument:
             self.apply(updates)
         finally:
             self._doc.unobserve(subscription)
-        return news[0] if news else None
+        if news:
+            return news[0]
+        if len(updates) == 1 and len(updates[0]) <= _KNOWN_BYTES_MAX:
+            if len(self._known) == _KNOWN_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[updates[0]] = None
+        return None
+
+    def knows(self, update: bytes) -> bool:
+        """Whether exactly these bytes were found to bring nothing new, which then holds for ever.
+
+        When a server restarts, everybody in a room comes back with the same sync step 2: all deletions there are.
+        """
+        return update in self._known
 
     def attaches(self, scanned: ScannedUpdate) -> bool:
         """Whether all of it integrates now. pycrdt must never see an update that does not: it can lose what it holds

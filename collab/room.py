@@ -223,6 +223,14 @@ class Room:
                 return
         self._receive_any(session, payload, scanned, from_sync)
 
+    def receive_known(self, session: Session) -> None:
+        """Accept an update that the document is known to hold, though perhaps not committed yet."""
+        self.stats.updates_received += 1
+        session.batch = self._newest_batch()
+
+    def _newest_batch(self) -> Batch | None:
+        return self._batch or (self._uncommitted[-1] if self._uncommitted else None)
+
     def _receive_any(self, session: Session, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> None:
         live = self.live
         owners = self._ids.others(session, scanned, live.clocks)
@@ -342,7 +350,7 @@ class Room:
                         self._ids.bind(session, ClientId(client))
             self._enqueue(session, user_id, payload)
         # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
-        batch = self._batch or (self._uncommitted[-1] if self._uncommitted else None)
+        batch = self._newest_batch()
         if session is not None:
             session.batch = batch
         return batch

@@ -135,6 +135,9 @@ class Session:
         limits = self.room.limits
         if len(payload) > (limits.sync_bytes_max if from_sync else limits.message_bytes_max):
             raise MessageTooLarge(f"an update of {len(payload)} bytes is larger than this server takes")
+        if from_sync and self.room.live.knows(payload):
+            self.room.receive_known(self)
+            return
         scanned = scan_update(payload)
         if not self.grant.may_write:
             self._refuse_update(scanned, from_sync)
