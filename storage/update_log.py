@@ -61,8 +61,7 @@ class SqlUpdateLog:
     async def load(self, document: DocumentId, *, create: bool) -> LoadedDocument:
         found = await self._transactions.read(partial(_load, document))
         if found is None and create:
-            await self._create(document)
-            found = await self._transactions.read(partial(_load, document))
+            found = await self._create(document)
         if found is None:
             raise DocumentNotFound(f"there is no document {document}")
         await found.verify_checkpoint()
@@ -97,11 +96,15 @@ class SqlUpdateLog:
             lambda connection: _write_checkpoint(connection, document, checkpoint, state_crc, now_ms)
         )
 
-    async def _create(self, document: DocumentId) -> None:
+    async def _create(self, document: DocumentId) -> "_Loaded | None":
+        """Create the document, unless somebody else just did, and load it in the same transaction."""
         epoch, now_ms = new_epoch(), self._now_ms()
-        await self._transactions.write(
-            lambda connection: create_document(connection, document, title="", epoch=epoch, now_ms=now_ms)
-        )
+
+        def write(connection: Connection) -> _Loaded | None:
+            create_document(connection, document, title="", epoch=epoch, now_ms=now_ms)
+            return _load(document, connection)
+
+        return await self._transactions.write(write)
 
     async def _append(self, appends: Sequence[Append]) -> list[Seq]:
         await self._in_doubt.settle(self._transactions)
