@@ -155,14 +155,18 @@ class Committer:
 
 
 def _by_owner(queue: list[tuple[BatchOwner, Batch]]) -> list[tuple[BatchOwner, list[Batch]]]:
-    groups: dict[int, tuple[BatchOwner, list[Batch]]] = {}
+    """Batches by room, in order. A batch with a checkpoint ends its group, so that a row ends where it does."""
+    groups: list[tuple[BatchOwner, list[Batch]]] = []
+    open_groups: dict[int, list[Batch]] = {}
     for owner, batch in queue:
-        group = groups.get(id(owner))
+        group = open_groups.get(id(owner))
         if group is None:
-            groups[id(owner)] = (owner, [batch])
-        else:
-            group[1].append(batch)
-    return list(groups.values())
+            group = open_groups[id(owner)] = []
+            groups.append((owner, group))
+        group.append(batch)
+        if batch.checkpoint is not None:
+            del open_groups[id(owner)]
+    return groups
 
 
 def _append(owner: BatchOwner, batches: list[Batch]) -> Append:

@@ -28,8 +28,6 @@ from collab.types import DocumentId, Grant, Seq
 
 _TICK_SECONDS = 1.0
 _RELOAD_SECONDS = 0.5
-_EVICT_CHECKPOINT_ROWS = 64
-"""A room that leaves memory with fewer rows than this after its checkpoint is cheap enough to load again."""
 
 
 class Hub:
@@ -89,6 +87,8 @@ class Hub:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committer.drained(), deadline_s)
         for room in list(self._rooms.values()):
+            if room.covered and room.slow_to_load:
+                await self._write_checkpoint(room.document, room.head, room.merged_state())
             room.lost(RoomClosed("the server is restarting"))
         tasks = list(self._tasks)
         for task in tasks:
@@ -228,7 +228,7 @@ class Hub:
             self._forget(room)
 
     def _evict(self, room: Room) -> None:
-        if room.closed is None and room.rows_since_checkpoint >= _EVICT_CHECKPOINT_ROWS:
+        if room.closed is None and room.slow_to_load:
             self.write_checkpoint(room, room.head, room.merged_state())
         self._forget(room)
 

@@ -46,6 +46,8 @@ _DUTY = 3.0
 """Under load a room rests for this many times what its last flushes cost, so that flushing never saturates it."""
 _REPEATS_BYTES = 512
 """A deletion of this size, and nothing else, may well be one that the document has."""
+_TAIL_ROWS = 64
+_TAIL_BYTES = 16 * 1024
 _IDLE_COST = 0.0001
 """Flushes cheaper than this many seconds need no rest."""
 
@@ -121,15 +123,25 @@ class Room:
         parts += [update.payload for batch in self._uncommitted for update in batch.updates]
         self.live = LiveDocument(parts)
         self.head: Seq = loaded.head
-        self.rows_since_checkpoint = len(loaded.updates)
+        self._rows_since = len(loaded.updates)
         self._checkpoint_bytes = 0 if loaded.checkpoint is None else len(loaded.checkpoint.state)
         self._document_bytes = sum(map(len, parts))
         self._bytes_since = self._document_bytes - self._checkpoint_bytes
 
     @property
+    def covered(self) -> bool:
+        """The log holds exactly what the live document holds."""
+        return not (self._pending or self._uncommitted or self.reloading)
+
+    @property
     def idle(self) -> bool:
         """Nothing is lost when the room leaves memory now."""
-        return not (self.sessions or self._pending or self._uncommitted or self.reloading)
+        return not self.sessions and self.covered
+
+    @property
+    def slow_to_load(self) -> bool:
+        """What follows the checkpoint takes longer to load than a checkpoint takes to write."""
+        return self._rows_since >= _TAIL_ROWS or self._bytes_since >= _TAIL_BYTES
 
     def state(self) -> bytes:
         """The whole document now as one Yjs v1 update, edits not yet committed included.
@@ -142,7 +154,7 @@ class Room:
         return self.live.state()
 
     def merged_state(self) -> MergedState:
-        """What a checkpoint holds. Covers exactly the log when the room is `idle`."""
+        """What a checkpoint holds. It is the log through `head` when the room is `covered`."""
         return MergedState(self.live.state(), self.live.vector())
 
     def _check_live(self) -> None:
@@ -485,17 +497,17 @@ class Room:
             batch.finish(self.head)
 
     def _submit(self, batch: Batch, size: int) -> None:
-        self.rows_since_checkpoint += len(batch.updates)
+        self._rows_since += len(batch.updates)
         self._bytes_since += size
         if self._checkpoint_due():
             batch.checkpoint = self.merged_state()
-            self.rows_since_checkpoint = self._bytes_since = 0
+            self._rows_since = self._bytes_since = 0
             self._document_bytes = self._checkpoint_bytes = len(batch.checkpoint.state)
         self._uncommitted.append(batch)
         self._host.submit(self, batch)
 
     def _checkpoint_due(self) -> bool:
-        return self.rows_since_checkpoint >= self.limits.checkpoint_rows or self._bytes_since >= max(
+        return self._rows_since >= self.limits.checkpoint_rows or self._bytes_since >= max(
             self.limits.checkpoint_bytes, self._checkpoint_bytes
         )
 

@@ -101,7 +101,7 @@ def test_what_others_wrote_must_not_be_missing(table: Table) -> None:
     table.bert.received(first + second + third, 2.0)
     table.reader.received(first + third, 2.0)
     assert not table.room.settled()
-    assert table.room.faults() == ["1 missing deliveries in room"]
+    assert table.room.faults() == ["1 deliveries of room missing"]
     table.reader.received(second, 3.0)
     assert table.room.faults() == []
 
@@ -110,7 +110,7 @@ def test_what_nobody_got_is_missing(table: Table) -> None:
     table.wrote(anna=3, bert=1)
     table.everybody_gets(sent(keystroke(ANNA, 0)), sent(keystroke(BERT, 0)), sent(keystroke(ANNA, 2)))
     assert not table.room.settled()
-    assert table.room.faults() == ["2 missing deliveries in room"]
+    assert table.room.faults() == ["2 deliveries of room missing"]
 
 
 def test_nothing_may_come_twice(table: Table) -> None:
@@ -118,7 +118,7 @@ def test_nothing_may_come_twice(table: Table) -> None:
     frames = [sent(keystroke(*key)) for key in ((ANNA, 0), (BERT, 0), (ANNA, 1))]
     table.everybody_gets(*frames)
     table.reader.received(frames[1], 3.0)
-    assert table.room.faults() == ["1 duplicate deliveries in room"]
+    assert table.room.faults() == ["1 deliveries of room too many"]
 
 
 def test_one_receiver_may_get_the_same_edits_in_other_frames(table: Table) -> None:

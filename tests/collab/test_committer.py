@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from pycrdt import Doc, Text
 
-from collab.committer import Batch, Committer
+from collab.committer import Batch, Committer, MergedState
 from collab.errors import CollabError, DocumentNotFound, StoreError, StoreUnavailable
 from collab.limits import RoomLimits
 from collab.ports import Append, Checkpoint, LoadedDocument, NewUpdate, UpdatePage
@@ -47,9 +47,11 @@ class GatedLog:
             raise self.failures.pop(0)
         if any(append.document in self.missing for append in appends):
             raise DocumentNotFound("gone")
+        seqs = []
         for append in appends:
             self.rows.setdefault(append.document, []).extend(append.updates)
-        return [Seq(len(self.rows[append.document])) for append in appends]
+            seqs.append(Seq(len(self.rows[append.document])))
+        return seqs
 
     async def load(self, document: DocumentId, *, create: bool) -> LoadedDocument:
         raise NotImplementedError
@@ -166,3 +168,17 @@ async def test_a_broken_log_ends_the_task_and_tells_nobody_that_it_saved() -> No
     with pytest.raises(StoreError, match="fsync"):
         await task
     assert owner.told == []
+
+
+async def test_a_row_ends_where_a_checkpoint_was_taken() -> None:
+    """Otherwise a busy room never has a checkpoint that matches a row, and takes long to load."""
+    log, owner = GatedLog(), Owner()
+    first, second, third = updates_of(["a", "b", "c"])
+    async with running(log) as committer:
+        committer.submit(owner, batch((None, first)))
+        middle = batch((None, second))
+        middle.checkpoint = MergedState(b"", b"")
+        committer.submit(owner, middle)
+        committer.submit(owner, batch((None, third)))
+        await committer.drained()
+    assert owner.told == [(2, 1, 1), (1, 2, 1)]

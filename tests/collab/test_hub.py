@@ -255,6 +255,16 @@ async def test_a_checkpoint_that_does_not_reload_to_the_same_is_not_written(
     await hub.close()
 
 
+async def test_closing_leaves_nothing_that_takes_long_to_load(log: CountingLog) -> None:
+    hub = Hub(log, frame=lambda message: message)
+    await hub.start()
+    await hub.apply(EDITOR, typed("long " * 10_000))
+    await hub.close()
+    loaded = await log.load(DOCUMENT, create=False)
+    assert loaded.checkpoint is not None
+    assert loaded.checkpoint.through == loaded.head == 1
+
+
 async def test_closing_a_document_ends_its_sessions_with_the_given_code(hub: Hub) -> None:
     connection = MemoryConnection()
     session = hub.attach(await hub.open(EDITOR), EDITOR, connection, Y_WEBSOCKET)
