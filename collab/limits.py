@@ -22,7 +22,7 @@ class RoomLimits:
     """Edits of all rooms that wait for the database; beyond it writers are closed with 1013."""
     flush_seconds_max: float = 0.025
     """Under load a room collects edits for at most this long before it relays them."""
-    commit_window_seconds: float = 0.004
+    commit_window_seconds: float = 0.010
     """How long the log waits for company before it commits. The relay never waits."""
     idle_seconds: float = 10.0
     """A room without connections leaves memory after this long."""

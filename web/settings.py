@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     send_queue_bytes_max: int = Field(default=256 * 1024, ge=16 * 1024, le=16 * 1024 * 1024)
     """Bytes that may wait to be sent to one client; with more it leaves the live stream and catches up later."""
 
-    commit_window_ms: float = Field(default=4, ge=0, le=1000)
+    commit_window_ms: float = Field(default=10, ge=0, le=1000)
     """How long the log waits for more edits before it commits, in milliseconds. Relaying never waits."""
 
     room_idle_seconds: float = Field(default=10, ge=0)
