@@ -1,5 +1,6 @@
 """`python -m bench`: Coscribe beside its peers, on this machine, now."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def main(
 
     Each scenario replaces its own results in the output directory and leaves those of the others.
     """
+    signal.signal(signal.SIGTERM, _stop)
     if not report_only:
         chosen, servers = _scenarios(scenario or []), _peers(peers)
         try:
@@ -48,6 +50,11 @@ def main(
             write_report(out)
     write_report(out)
     print(f"results: {out / 'summary.md'}")
+
+
+def _stop(number: int, _frame: object) -> None:
+    # As an exception, so that no server is left behind.
+    raise SystemExit(128 + number)
 
 
 def _scenarios(given: list[str]) -> list[Scenario]:

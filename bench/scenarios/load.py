@@ -68,8 +68,8 @@ class Room:
             missing += sum(clocks.lacking(writer.client_id, writer.characters_sent) for writer in others)
             missing += client.lacks()
             duplicates += clocks.duplicates
-        counts = {"missing": missing, "duplicate": duplicates}
-        texts = [f"{count} {what} deliveries in {self.name}" for what, count in counts.items() if count]
+        counts = {"missing": missing, "too many": duplicates}
+        texts = [f"{count} deliveries of {self.name} {what}" for what, count in counts.items() if count]
         if not texts and any(not self._reads_right(client) for client in self._samples()):
             texts.append(f"wrong text in {self.name}")
         return texts

@@ -60,7 +60,7 @@ def _feed(bench: Bench, server: Server, dialect: Dialect, trace: Trace) -> bool:
         values, count = bench.outcome.values, len(trace.updates)
         if not complete:
             arrived = sum(stream.clocks.next.values()) / max(1, _inserted(trace))
-            bench.outcome.notes["feed"] = f"only {arrived:.0%} delivered in {seconds:.0f} s; not opened again"
+            bench.outcome.notes["feed"] = f"only {arrived:.1%} delivered in {seconds:.0f} s; not opened again"
             values["feed"] = arrived * count / seconds
             return False
         values["feed"] = count / seconds
