@@ -28,6 +28,8 @@ from collab.types import DocumentId, Grant, Seq
 
 _TICK_SECONDS = 1.0
 _RELOAD_SECONDS = 0.5
+_FAREWELL_SECONDS = 2.0
+"""At the end, checkpoints of rooms that would be slow to load are written for this long."""
 
 
 class Hub:
@@ -86,9 +88,11 @@ class Hub:
             # What is not committed by then was never acknowledged: clients still have it and send it again.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committer.drained(), deadline_s)
+        enough = self._clock.time() + _FAREWELL_SECONDS
         for room in list(self._rooms.values()):
-            if room.covered and room.slow_to_load:
-                await self._write_checkpoint(room.document, room.head, room.merged_state())
+            if room.covered and room.slow_to_load and self._clock.time() < enough:
+                with contextlib.suppress(Panicked):  # It is for the next load to find out and to say so.
+                    await self._write_checkpoint(room.document, room.head, room.merged_state())
             room.lost(RoomClosed("the server is restarting"))
         tasks = list(self._tasks)
         for task in tasks:
@@ -229,7 +233,8 @@ class Hub:
 
     def _evict(self, room: Room) -> None:
         if room.closed is None and room.slow_to_load:
-            self.write_checkpoint(room, room.head, room.merged_state())
+            with contextlib.suppress(Panicked):
+                self.write_checkpoint(room, room.head, room.merged_state())
         self._forget(room)
 
     def _forget(self, room: Room) -> None:
