@@ -54,7 +54,8 @@ async def test_a_paper_written_in_259778_updates_is_there_after_a_restart_and_lo
     start_server: StartServer, http: httpx.AsyncClient, document: str
 ) -> None:
     trace = json.loads(gzip.decompress(TRACE.read_bytes()))
-    server = await asyncio.to_thread(start_server)
+    # Without a window there are more rows, however fast the machine: a load of all of them must show.
+    server = await asyncio.to_thread(start_server, commit_window_ms=0)
     sent = 0
     async with RawClient(server, document) as client:
         for update in updates_of(trace):
@@ -65,8 +66,7 @@ async def test_a_paper_written_in_259778_updates_is_there_after_a_restart_and_lo
         assert sent == EDITS
         await client.saved(within=90)
     head = (await read_page(http, server, document, after=0)).head
-    rows_max = RoomLimits().checkpoint_rows
-    assert head > 2 * rows_max, "so few rows that loading them all would not show"
+    assert head > 100, "so few rows that loading them all would not show"
 
     await asyncio.to_thread(server.terminate)
     await asyncio.to_thread(server.start)
@@ -74,4 +74,4 @@ async def test_a_paper_written_in_259778_updates_is_there_after_a_restart_and_lo
         assert text_of(newcomer.doc) == trace["endContent"]
     metrics = await read_metrics(http, server)
     assert (metrics["coscribe_loads_total"], metrics["coscribe_checkpoints_loaded_total"]) == (1, 1)
-    assert metrics["coscribe_rows_loaded_total"] <= rows_max, f"of {head} rows"
+    assert metrics["coscribe_rows_loaded_total"] <= min(RoomLimits().checkpoint_rows, head // 4), f"of {head} rows"
