@@ -14,7 +14,7 @@ from tests.servers import ServerProcess, StartServer
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
 
-async def test_from_an_empty_start_page_to_a_named_document(visit: Visit, start_server: StartServer) -> None:
+async def test_from_an_empty_start_page_to_a_named_document(start_server: StartServer, visit: Visit) -> None:
     server = await asyncio.to_thread(start_server)
     ada = await visit(server)
     await ada.page.goto(server.url)

@@ -18,6 +18,10 @@ ACKNOWLEDGE = 102
 FOUND_NOTHING = "the server responded with a status of 404 (Not Found)"
 
 
+# In the tests that start servers, `start_server` comes before `visit`: pages are then closed before their server goes,
+# and do not complain about its absence.
+
+
 async def kill(server: ServerProcess, people: list[Person]) -> None:
     for person in people:
         person.server_away = True
@@ -74,7 +78,7 @@ async def test_a_reload_keeps_the_text(visit: Visit, server: ServerProcess, docu
 
 
 async def test_what_says_saved_survives_a_crash_of_the_server(
-    visit: Visit, start_server: StartServer, document: str
+    start_server: StartServer, visit: Visit, document: str
 ) -> None:
     server = await asyncio.to_thread(start_server)
     ada = await visit(server)
@@ -91,7 +95,7 @@ async def test_what_says_saved_survives_a_crash_of_the_server(
     await ben.shows("written once, kept for good")
 
 
-async def test_both_write_while_the_server_is_away(visit: Visit, start_server: StartServer, document: str) -> None:
+async def test_both_write_while_the_server_is_away(start_server: StartServer, visit: Visit, document: str) -> None:
     server = await asyncio.to_thread(start_server)
     people = ada, ben = [await visit(server), await visit(server, **PHONE)]
     await ada.open(document)
@@ -205,7 +209,7 @@ async def test_it_says_saved_only_when_the_server_does(visit: Visit, server: Ser
 
 
 async def test_a_server_that_lost_its_data_gets_it_back_from_those_who_have_it(
-    visit: Visit, start_server: StartServer, document: str
+    start_server: StartServer, visit: Visit, document: str
 ) -> None:
     server = await asyncio.to_thread(start_server)
     ada = await visit(server)
@@ -230,7 +234,7 @@ async def test_a_server_that_lost_its_data_gets_it_back_from_those_who_have_it(
     ada.problems.clear()
 
 
-async def test_a_copy_of_an_earlier_epoch_is_not_merged(visit: Visit, start_server: StartServer, document: str) -> None:
+async def test_a_copy_of_an_earlier_epoch_is_not_merged(start_server: StartServer, visit: Visit, document: str) -> None:
     server = await asyncio.to_thread(start_server)
     ada = await visit(server)
     await ada.open(document)
