@@ -163,6 +163,24 @@ class ServerProcess:
             self.terminate()
         return self.start()
 
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run another command of `coscribe` with the settings of this server."""
+        return subprocess.run(
+            [COMMAND, *arguments],
+            env=self._environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def done(self, *arguments: str) -> str:
+        """As `run`, of a command that must succeed; what it printed."""
+        result = self.run(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     def document_url(self, document: str, resource: str = "") -> str:
         """REST address of a document, or of one of its resources such as `updates`."""
         path = f"{self.url}/api/documents/{quote(document, safe='')}"

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import socket
 
     from collab.types import DocumentId
+    from storage.backup import Progress, Summary
     from storage.documents import DocumentInfo
     from storage.engine import Database
     from web.settings import Settings
@@ -284,12 +286,76 @@ def _run(work: "Coroutine[Any, Any, T]") -> T:
         fail(str(error))
 
 
+# -- backup -----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write it.", dir_okay=False)],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it exists.")] = False,
+) -> None:
+    """Write everything the database holds to one file, while the server runs or not.
+
+    The file holds every edit that was acknowledged before this began, and restores into SQLite and PostgreSQL alike.
+    Code 1 also when stored data is damaged: the file is then complete, damage included, and the damage is named.
+    """
+    settings = _read_settings()
+    from storage.backup import back_up
+    from web.progress import progress_bar
+
+    with progress_bar() as progress:
+        summary = _run(back_up(settings.database_url, file, overwrite=overwrite, progress=progress))
+    print(f"{file}: {summary.documents} documents, {summary.updates} updates.")
+    _report_damage(summary)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `coscribe backup` has written.", dir_okay=False)],
+    replace: Annotated[bool, typer.Option("--replace", help="Delete first what the database holds now.")] = False,
+    with_damaged: Annotated[
+        bool, typer.Option("--with-damaged", help="Also restore data that was damaged when the backup was made.")
+    ] = False,
+) -> None:
+    """Put everything a backup holds into the database. No server may run on it meanwhile.
+
+    The file is verified first, as a whole; a database that holds anything is refused. Clients that have newer edits
+    bring them back when they connect.
+    """
+    settings = _read_settings()
+    _check_directory(settings)
+    from storage.backup import restore
+    from web.progress import progress_bar
+
+    with progress_bar() as progress:
+        url = settings.database_url
+        summary = _run(restore(file, url, replace=replace, with_damaged=with_damaged, progress=progress))
+    print(f"Restored {summary.documents} documents, {summary.updates} updates.")
+
+
+def _report_damage(summary: "Summary") -> None:
+    if summary.damages:
+        fail(*(f"{damage.document}: {damage.what}" for damage in summary.damages))
+
+
 # -- doctor -----------------------------------------------------------------------------------------------------------
 
 
 @app.command()
-def doctor() -> None:
-    """Look for what would keep the server from running well; code 1 when something would keep it from starting."""
+def doctor(
+    data: Annotated[bool, typer.Option("--data", help="Also check every stored row, which takes its time.")] = False,
+    backup: Annotated[
+        Path | None, typer.Option("--backup", help="Check this backup instead, every byte of it.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Look for what would keep the server from running well; code 1 when something would keep it from starting.
+
+    With --data or --backup, code 1 also when stored data is damaged.
+    """
+    if backup is not None:
+        from storage.backup import verify
+
+        return _check_data(lambda progress: verify(backup, progress), str(backup))
     settings = _read_settings()
     from web.doctor import examine, print_findings
 
@@ -297,3 +363,16 @@ def doctor() -> None:
     print_findings(findings)
     if any(finding.verdict == "failed" for finding in findings):
         raise typer.Exit(1)
+    if data:
+        from storage.backup import audit
+
+        _check_data(lambda progress: audit(settings.database_url, progress), "the database")
+
+
+def _check_data(check: "Callable[[Progress], Coroutine[Any, Any, Summary]]", what: str) -> None:
+    from web.progress import progress_bar
+
+    with progress_bar() as progress:
+        summary = _run(check(progress))
+    _report_damage(summary)
+    print(f"{what}: {summary.documents} documents, {summary.updates} updates, every one as it was written.")

@@ -304,3 +304,36 @@ def test_the_doctor_names_what_keeps_the_server_from_starting(monkeypatch: pytes
 def test_the_doctor_finds_a_uvicorn_that_keeps_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.doctor.check_uvicorn", lambda: "it was changed")
     assert "it was changed" in done("doctor")
+
+
+def test_a_backup_is_made_checked_and_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create("plans", "notes")
+    file = str(tmp_path / "backup")
+    assert done("backup", file) == f"{file}: 2 documents, 0 updates.\n"
+    assert "exists already" in refused("backup", file)[0]
+    assert "every one as it was written" in done("doctor", "--backup", file)
+    assert "every one as it was written" in done("doctor", "--data")
+
+    assert "not empty" in refused("restore", file)[0]
+    done("document", "delete", "plans")
+    done("restore", "--replace", file)
+    assert len(done("document", "list", "--json").splitlines()) == 2
+    monkeypatch.setenv("COSCRIBE_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert done("restore", file) == "Restored 2 documents, 0 updates.\n"
+    assert len(done("document", "list", "--json").splitlines()) == 2
+
+
+def test_damage_is_named_with_code_1_and_the_backup_is_made_all_the_same(tmp_path: Path) -> None:
+    create("plans")
+    with sqlite3.connect(tmp_path / "data" / "coscribe.db") as connection:
+        connection.execute("UPDATE documents SET head_seq = 3")
+    connection.close()
+    file = str(tmp_path / "backup")
+    result = run("backup", file)
+    assert (result.exit_code, result.stdout) == (1, f"{file}: 1 documents, 0 updates.\n")
+    lost = ["coscribe: plans: its log should end with row 3 and ends with row 0"]
+    assert result.stderr.splitlines() == lost
+    assert refused("doctor", "--backup", file) == lost
+    assert lost[0].removeprefix("coscribe: ") in refused("restore", "--replace", file)[0]
+    result = run("doctor", "--data")
+    assert (result.exit_code, result.stderr.splitlines()) == (1, lost)
