@@ -16,6 +16,7 @@ from collab.errors import CollabError, StoreUnavailable
 from collab.hub import Hub
 from collab.stats import Stats
 from collab.types import Grant, Role, parse_document_id
+from storage.backup import BackupError
 from storage.engine import Database
 from storage.errors import SchemaBehind, StoreBroken, UnsupportedDatabase
 from tests.support import eventually
@@ -195,8 +196,8 @@ def leaves(kind: type[CollabError]) -> set[type[CollabError]]:
     return below or {kind}
 
 
-ONLY_AT_START = {SchemaBehind, UnsupportedDatabase}
-IN_REQUESTS = sorted(leaves(CollabError) - ONLY_AT_START, key=str)
+ONLY_IN_COMMANDS = {SchemaBehind, UnsupportedDatabase, BackupError}
+IN_REQUESTS = sorted(leaves(CollabError) - ONLY_IN_COMMANDS, key=str)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in IN_REQUESTS if not kind.__module__.startswith("tests")])
