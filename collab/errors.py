@@ -19,6 +19,8 @@
       ├ DocumentNotFound
       ├ StoreUnavailable
       ├ CorruptUpdate
+      │ └ DocumentUnreadable
+      ├ DocumentQuarantined
       └ SchemaTooNew
 
 `close_code` is the WebSocket close code a connection gets when the error ends it (RFC 6455 section 7.4,
@@ -119,6 +121,16 @@ class StoreUnavailable(StoreError):
 
 class CorruptUpdate(StoreError):
     """A stored row does not match its checksum, or does not load."""
+
+    close_code = 4503
+
+
+class DocumentUnreadable(CorruptUpdate):
+    """The disk, not the data, is at fault as far as one can tell: the same load may succeed later."""
+
+
+class DocumentQuarantined(StoreError):
+    """What is stored of this document is damaged or dangerous; it is kept as it is until somebody looks at it."""
 
     close_code = 4503
 

@@ -5,12 +5,13 @@ H1  A document is loaded once however many ask for it at the same time, and nobo
 H2  A room leaves memory only when nobody is connected and everything in it is committed.
 H3  Every task is owned: a failure of one that nobody awaits ends the hub, never passes silently.
 H4  A checkpoint is trusted only after a reload of it has the same state vector.
+H5  A document that cannot be loaded ends neither the process nor other rooms (`collab.loading`).
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from collab.codec import decode_state_vector
 from collab.committer import Batch, Committer, MergedState, Outcome
@@ -18,13 +19,17 @@ from collab.errors import CollabError, CorruptUpdate, PermissionDenied, RoomClos
 from collab.guard import Panicked
 from collab.limits import RoomLimits
 from collab.live import LiveDocument
+from collab.load_watch import LoadWatch
+from collab.loading import Loader
 from collab.messages import Dialect
-from collab.ports import Checkpoint, Clock, Connection, FrameEncoder, LoadedDocument, UpdateLog
+from collab.ports import Checkpoint, Clock, Connection, FrameEncoder, Quarantine, Reporter, UpdateLog
 from collab.room import Room
 from collab.scanner import scan_update
 from collab.session import READ_ONLY, Session
 from collab.stats import Stats
 from collab.types import DocumentId, Grant, Seq
+
+T = TypeVar("T")
 
 _TICK_SECONDS = 1.0
 _RELOAD_SECONDS = 0.5
@@ -43,6 +48,9 @@ class Hub:
         clock: Clock | None = None,
         limits: RoomLimits | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
+        quarantine: Quarantine | None = None,
+        watch: LoadWatch | None = None,
+        reporter: Reporter | None = None,
     ) -> None:
         """
         Args:
@@ -50,6 +58,9 @@ class Hub:
             frame: wraps one message for `Connection.write`.
             clock: an asyncio loop, or its likeness; the running loop by default.
             on_failure: called once when nothing can be saved any more (the log is broken); the process should end.
+            quarantine: for documents that cannot be loaded. Without, every load of one fails anew.
+            watch: remembers of which document's load the process died.
+            reporter: is told what whoever runs the server should know.
         """
         self.stats = Stats()
         self.limits = limits or RoomLimits()
@@ -57,6 +68,7 @@ class Hub:
         self._frame = frame
         self._given_clock = clock
         self._on_failure = on_failure
+        self._loader = Loader(log, quarantine, watch, reporter or Reporter())
         self._committer = Committer(log, self.limits, self.stats)
         self._rooms: dict[DocumentId, Room] = {}
         self._loading: dict[tuple[DocumentId, bool], asyncio.Task[Room]] = {}
@@ -134,7 +146,7 @@ class Hub:
 
         Raises:
             DocumentNotFound: it does not exist and the grant may not create it, or it is in the bin.
-            CorruptUpdate: what is stored cannot be trusted.
+            DocumentQuarantined, CorruptUpdate: what is stored cannot be trusted.
             StoreUnavailable, RoomClosed: not now.
         """
         if not self._accepting or self.failure is not None:
@@ -151,22 +163,23 @@ class Hub:
         return await asyncio.shield(task)
 
     async def _load(self, grant: Grant) -> Room:
-        loaded = await self._log.load(grant.document, create=grant.may_create)
+        loaded = await self._loader.load(grant.document, create=grant.may_create)
         self.stats.loads += 1
         self.stats.rows_loaded += len(loaded.updates)
         self.stats.checkpoints_loaded += loaded.checkpoint is not None
         try:
-            room = Room(
-                grant.document,
-                loaded,
-                self,
-                clock=self._clock,
-                frame=self._frame,
-                limits=self.limits,
-                stats=self.stats,
-            )
-        except Panicked as panic:
-            raise CorruptUpdate("this document cannot be read") from panic
+            with self._loader.applying(grant.document):
+                room = Room(
+                    grant.document,
+                    loaded,
+                    self,
+                    clock=self._clock,
+                    frame=self._frame,
+                    limits=self.limits,
+                    stats=self.stats,
+                )
+        except CorruptUpdate as error:
+            raise await self._loader.condemn(grant.document, str(error)) from error
         if not self._accepting:
             raise RoomClosed("the server is restarting")
         other = self._rooms.get(grant.document)
@@ -224,6 +237,15 @@ class Hub:
         """
         return (await self.open(grant)).state()
 
+    async def release(self, document: DocumentId) -> None:
+        """Let a document out of quarantine, if it can be loaded.
+
+        Raises:
+            DocumentQuarantined: it cannot; the text says why.
+            DocumentNotFound, StoreUnavailable.
+        """
+        await self._loader.release(document)
+
     def close_document(self, document: DocumentId, error: CollabError) -> None:
         """End every session of a document, for instance because it went to the bin."""
         room = self._rooms.get(document)
@@ -261,21 +283,25 @@ class Hub:
 
     async def _reload(self, room: Room) -> None:
         try:
-            room.reloaded(await self._load_patiently(room.document))
-        except Panicked:
-            self._give_up(room, CorruptUpdate("this document cannot be read"))
+            loaded = await self._patiently(lambda: self._loader.load(room.document, create=False))
         except StoreError as error:
             self._give_up(room, error)
+            return
+        try:
+            with self._loader.applying(room.document):
+                room.reloaded(loaded)
+        except CorruptUpdate as error:
+            self._give_up(room, await self._loader.condemn(room.document, str(error)))
 
     def _give_up(self, room: Room, error: CollabError) -> None:
         room.reloading = False
         room.lost(error)
         self._forget(room)
 
-    async def _load_patiently(self, document: DocumentId) -> LoadedDocument:
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
-                return await self._log.load(document, create=False)
+                return await read()
             except StoreError as error:
                 if not error.retryable:
                     raise
@@ -301,9 +327,14 @@ class Hub:
         self._spawn(self._fill_gap(room, after, through))
 
     async def _fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
-        while after < through:
-            page = await self._log.read(
-                room.document, after=after, limit=through - after, bytes_max=self.limits.document_bytes_max
-            )
-            room.integrate(page.updates)
-            after = page.updates[-1].seq
+        try:
+            while after < through:
+                page = await self._patiently(
+                    lambda after=after: self._log.read(  # type: ignore[misc]
+                        room.document, after=after, limit=through - after, bytes_max=self.limits.document_bytes_max
+                    )
+                )
+                room.integrate(page.updates)
+                after = page.updates[-1].seq
+        except StoreError as error:
+            self._give_up(room, error)

@@ -77,6 +77,7 @@ class UpdateLog(Protocol):
 
         Raises:
             DocumentNotFound: it does not exist and `create` is false, or it is in the bin.
+            DocumentQuarantined: it is in quarantine.
             CorruptUpdate: a row or the checkpoint does not match its checksum.
             StoreUnavailable: the database cannot be reached.
         """
@@ -110,6 +111,57 @@ class UpdateLog(Protocol):
             DocumentNotFound, StoreUnavailable.
         """
         ...
+
+
+class Quarantine(Protocol):
+    """Keeps documents from being loaded whose stored data is damaged, or whose load has ended a process.
+
+    Nothing of such a document is changed or thrown away.
+    """
+
+    async def salvage(self, document: DocumentId) -> LoadedDocument:
+        """As `UpdateLog.load`, but what is intact from the beginning on, also of a document in quarantine. All of it
+        is when the last row is the head.
+
+        Raises:
+            DocumentNotFound, StoreUnavailable.
+        """
+        ...
+
+    async def admit(self, document: DocumentId, reason: str, good: Checkpoint | None) -> None:
+        """Put a document into quarantine; for one that is there already, reason and state are replaced.
+
+        Args:
+            reason: for people, in one line.
+            good: an older state that can be shown meanwhile.
+
+        Raises:
+            DocumentNotFound, StoreUnavailable.
+        """
+        ...
+
+    async def release(self, document: DocumentId) -> None:
+        """Let the document be loaded again. Does nothing for one that is not in quarantine.
+
+        Raises:
+            DocumentNotFound, StoreUnavailable.
+        """
+        ...
+
+    async def last_good(self, document: DocumentId) -> Checkpoint | None:
+        """The state that can be shown of a document in quarantine, if any.
+
+        Raises:
+            DocumentNotFound, StoreUnavailable.
+        """
+        ...
+
+
+class Reporter:
+    """Is told what whoever runs the server should know. This one keeps it to itself."""
+
+    def quarantined(self, document: DocumentId, reason: str) -> None:
+        """A document went into quarantine."""
 
 
 class Connection(Protocol):

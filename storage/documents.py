@@ -15,11 +15,21 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal
 from collab.errors import DocumentNotFound
 from collab.types import DocumentId, Seq
 from storage.errors import DocumentExists
-from storage.rows import create_document, find_document, fold, new_epoch
-from storage.tables import documents
+from storage.rows import create_document, fold, new_epoch
+from storage.tables import documents, quarantines
 from storage.transactions import Transactions
 
 TITLE_CHARACTERS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineInfo:
+    """Why and since when a document is in quarantine."""
+
+    reason: str
+    at_ms: int
+    readable: bool
+    """An older state of it can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,9 @@ class DocumentInfo:
     """When it was last written to or renamed."""
     deleted_at_ms: int | None
     """When it was put into the bin, if it lies there."""
+
+    quarantine: QuarantineInfo | None = None
+    """Why it cannot be opened, if so."""
 
 
 DocumentList = list[DocumentInfo]
@@ -61,13 +74,20 @@ class Documents(Protocol):
         ...
 
     async def list(
-        self, *, after: DocumentId | None = None, limit: int, query: str | None = None, deleted: bool = False
+        self,
+        *,
+        after: DocumentId | None = None,
+        limit: int,
+        query: str | None = None,
+        deleted: bool = False,
+        quarantined: bool = False,
     ) -> DocumentList:
         """The first `limit` documents in the order of their names, of those behind `after`.
 
         Args:
             query: Only those with this text in their name or title, in upper or lower case.
             deleted: Those in the bin, instead of those that are not.
+            quarantined: Only those in quarantine.
 
         Raises:
             ValueError: `limit` is not positive.
@@ -137,7 +157,13 @@ class SqlDocuments:
         return await self._transactions.read(lambda connection: _get(connection, document))
 
     async def list(
-        self, *, after: DocumentId | None = None, limit: int, query: str | None = None, deleted: bool = False
+        self,
+        *,
+        after: DocumentId | None = None,
+        limit: int,
+        query: str | None = None,
+        deleted: bool = False,
+        quarantined: bool = False,
     ) -> DocumentList:
         check_limit(limit)
         if query and not is_findable(query):
@@ -150,7 +176,9 @@ class SqlDocuments:
                 chosen.append(documents.c.name > after)
             if query:
                 chosen.append(_contains(connection, fold(query)))
-            statement = select(documents).where(*chosen).order_by(documents.c.name).limit(limit)
+            if quarantined:
+                chosen.append(quarantines.c.reason.is_not(None))
+            statement = _SELECT.where(*chosen).order_by(documents.c.name).limit(limit)
             return [_info(row) for row in connection.execute(statement)]
 
         return await self._transactions.read(work)
@@ -190,8 +218,16 @@ def _contains(connection: Connection, folded: str) -> ColumnElement[bool]:
     return or_(position(func.lower(documents.c.name), folded) > 0, position(documents.c.title_folded, folded) > 0)
 
 
+_SELECT = select(
+    documents,
+    quarantines.c.reason,
+    quarantines.c.at_ms.label("quarantined_at_ms"),
+    quarantines.c.through_seq.label("readable_through"),
+).outerjoin(quarantines)
+
+
 def _get(connection: Connection, document: DocumentId) -> DocumentInfo:
-    row = find_document(connection, document)
+    row = connection.execute(_SELECT.where(documents.c.name == document)).one_or_none()
     if row is None:
         raise DocumentNotFound(f"there is no document {document}")
     return _info(row)
@@ -206,4 +242,7 @@ def _info(row: Row[Any]) -> DocumentInfo:
         created_at_ms=row.created_at_ms,
         updated_at_ms=row.updated_at_ms,
         deleted_at_ms=row.deleted_at_ms,
+        quarantine=None
+        if row.reason is None
+        else QuarantineInfo(row.reason, row.quarantined_at_ms, row.readable_through is not None),
     )

@@ -1,7 +1,7 @@
 """Errors of the SQL adapters, and the one place where driver errors become ours.
 
     StoreError (collab)
-    ├ DocumentNotFound, CorruptUpdate, SchemaTooNew (collab)
+    ├ DocumentNotFound, CorruptUpdate, DocumentUnreadable, SchemaTooNew (collab)
     ├ StoreUnavailable (collab)   busy, full, locked, unreachable: the same call may succeed later
     │ └ TransactionLost             the connection or the transaction died: worth another try at once
     ├ StoreBroken                 the disk failed under a write: acknowledge nothing more
@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from collab.errors import CorruptUpdate, StoreError, StoreUnavailable
+from collab.errors import DocumentUnreadable, StoreError, StoreUnavailable
 
 
 class TransactionLost(StoreUnavailable):
@@ -102,7 +102,7 @@ def wrap_db_errors(place: str | None = None, *, writing: bool = False) -> Iterat
 
     Args:
         place: What is being opened, for errors that no client will see; they name it and give the driver's reason.
-        writing: A failing disk is `StoreBroken` when writing; when reading, it is the one document's `CorruptUpdate`.
+        writing: A failing disk is `StoreBroken` when writing; when reading, the one document is `DocumentUnreadable`.
 
     Raises:
         StoreError: in place of whatever the block raised, which becomes its cause.
@@ -148,7 +148,7 @@ def _classify_sqlite(code: int, writing: bool) -> tuple[type[StoreError], str]:
         if known in _SQLITE_UNAVAILABLE:
             return StoreUnavailable, _SQLITE_UNAVAILABLE[known]
     if primary in _SQLITE_BROKEN:
-        return (StoreBroken, BROKEN) if writing else (CorruptUpdate, UNREADABLE)
+        return (StoreBroken, BROKEN) if writing else (DocumentUnreadable, UNREADABLE)
     return StoreError, UNEXPECTED
 
 
@@ -159,7 +159,7 @@ def _classify_postgres(sqlstate: str, writing: bool) -> tuple[type[StoreError], 
         if known in _POSTGRES_UNAVAILABLE:
             return StoreUnavailable, _POSTGRES_UNAVAILABLE[known]
     if sqlstate in _POSTGRES_BROKEN:
-        return (StoreBroken, BROKEN) if writing else (CorruptUpdate, UNREADABLE)
+        return (StoreBroken, BROKEN) if writing else (DocumentUnreadable, UNREADABLE)
     if sqlstate == _POSTGRES_UNDEFINED_TABLE:
         return SchemaBehind, UPGRADE_NEEDED
     return StoreError, UNEXPECTED

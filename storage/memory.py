@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from collab.errors import DocumentNotFound, StoreUnavailable
+from collab.loading import quarantined
 from collab.ports import Append, Checkpoint, LoadedDocument, StoredUpdate, UpdatePage
 from collab.types import DocumentId, Seq
-from storage.documents import DocumentInfo, DocumentList, check_limit, check_title, is_findable
+from storage.documents import DocumentInfo, DocumentList, QuarantineInfo, check_limit, check_title, is_findable
 from storage.engine import wall_clock_ms
 from storage.errors import DocumentExists
 from storage.people import check_user_id
@@ -18,6 +19,8 @@ class _Record:
     info: DocumentInfo
     rows: list[StoredUpdate] = field(default_factory=list)
     checkpoint: Checkpoint | None = None
+    good: Checkpoint | None = None
+    """What can be shown while it is in quarantine."""
 
 
 class _Records:
@@ -59,6 +62,8 @@ class MemoryUpdateLog:
         record = self._records.get(document)
         if record.info.deleted_at_ms is not None:
             raise DocumentNotFound(f"the document {document} is in the bin")
+        if record.info.quarantine is not None:
+            raise quarantined(record.info.quarantine.reason)
         after = 0 if record.checkpoint is None else record.checkpoint.through
         return LoadedDocument(record.info.epoch, record.checkpoint, record.rows[after:], record.info.head)
 
@@ -117,7 +122,13 @@ class MemoryDocuments:
         return self._records.get(document).info
 
     async def list(
-        self, *, after: DocumentId | None = None, limit: int, query: str | None = None, deleted: bool = False
+        self,
+        *,
+        after: DocumentId | None = None,
+        limit: int,
+        query: str | None = None,
+        deleted: bool = False,
+        quarantined: bool = False,
     ) -> DocumentList:
         check_limit(limit)
         if query and not is_findable(query):
@@ -127,6 +138,7 @@ class MemoryDocuments:
             for name, record in sorted(self._records.by_name.items())
             if (after is None or name > after)
             and deleted == (record.info.deleted_at_ms is not None)
+            and not (quarantined and record.info.quarantine is None)
             and (not query or fold(query) in name.lower() or fold(query) in fold(record.info.title))
         ]
         return found[:limit]
@@ -149,6 +161,31 @@ class MemoryDocuments:
         return record.info
 
 
+class MemoryQuarantine:
+    """See `collab.ports.Quarantine` for the contract of each method."""
+
+    def __init__(self, records: _Records) -> None:
+        self._records = records
+
+    async def salvage(self, document: DocumentId) -> LoadedDocument:
+        record = self._records.get(document)
+        after = 0 if record.checkpoint is None else record.checkpoint.through
+        return LoadedDocument(record.info.epoch, record.checkpoint, record.rows[after:], record.info.head)
+
+    async def admit(self, document: DocumentId, reason: str, good: Checkpoint | None) -> None:
+        record = self._records.get(document)
+        record.good = good
+        record.info = replace(record.info, quarantine=QuarantineInfo(reason, self._records.now_ms(), good is not None))
+
+    async def release(self, document: DocumentId) -> None:
+        record = self._records.get(document)
+        record.good = None
+        record.info = replace(record.info, quarantine=None)
+
+    async def last_good(self, document: DocumentId) -> Checkpoint | None:
+        return self._records.get(document).good
+
+
 class MemoryDatabase:
     """A `storage.engine.Database` without a database."""
 
@@ -156,6 +193,7 @@ class MemoryDatabase:
         self._records = _Records(now_ms)
         self.log = MemoryUpdateLog(self._records)
         self.documents = MemoryDocuments(self._records)
+        self.quarantine = MemoryQuarantine(self._records)
 
     async def ping(self) -> None:
         _ = self._records.by_name  # raises when closed

@@ -78,6 +78,19 @@ checkpoints = Table(
     Column("state", LargeBinary, nullable=False),
 )
 
+# Documents that are not loaded, because what is stored of them is damaged or has ended a process.
+quarantines = Table(
+    "quarantines",
+    metadata,
+    Column("at_ms", BigInteger, nullable=False),
+    # The newest state that can be shown meanwhile, and the row through which it goes.
+    Column("through_seq", BigInteger),
+    Column("document_pk", ForeignKey("documents.pk"), primary_key=True),
+    Column("checksum", Integer),
+    Column("reason", Text, nullable=False),
+    Column("state", LargeBinary),
+)
+
 _UPDATE_PLACE = struct.Struct("<qqqq")
 _CHECKPOINT_PLACE = struct.Struct("<qq")
 

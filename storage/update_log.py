@@ -11,6 +11,7 @@ Rule L9: a checkpoint is never replaced by an older one, and never claims more t
 """
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,13 +21,16 @@ from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, or_,
 from sqlalchemy import insert as insert_rows
 
 from collab.errors import CorruptUpdate, DocumentNotFound
+from collab.loading import quarantined
 from collab.ports import Append, Checkpoint, LoadedDocument, StoredUpdate, UpdatePage
 from collab.types import DocumentId, Seq
 from storage.in_doubt import InDoubt, Plan, Row
 from storage.people import People
 from storage.rows import Head, create_document, find_document, insert, lock_heads, new_epoch
-from storage.tables import checkpoint_checksum, checkpoints, documents, people, update_checksum, updates
+from storage.tables import checkpoint_checksum, checkpoints, documents, people, quarantines, update_checksum, updates
 from storage.transactions import Transactions, retry
+
+_log = logging.getLogger(__name__)
 
 PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 1024 * 1024
@@ -43,8 +47,15 @@ _MOVE_HEAD = (
 _driver_texts: dict[tuple[str, Insert | Update], str] = {}
 
 _FIND_WITH_CHECKPOINT = (
-    select(documents, checkpoints.c.through_seq, checkpoints.c.checksum, checkpoints.c.state)
-    .outerjoin(checkpoints)
+    select(
+        documents,
+        checkpoints.c.through_seq,
+        checkpoints.c.checksum,
+        checkpoints.c.state,
+        quarantines.c.reason.label("quarantine_reason"),
+    )
+    .outerjoin(checkpoints, checkpoints.c.document_pk == documents.c.pk)
+    .outerjoin(quarantines, quarantines.c.document_pk == documents.c.pk)
     .where(documents.c.name == bindparam("name"))
 )
 
@@ -64,7 +75,12 @@ class SqlUpdateLog:
             found = await self._create(document)
         if found is None:
             raise DocumentNotFound(f"there is no document {document}")
-        await found.verify_checkpoint()
+        if await found.checkpoint_is_intact():
+            return found.document
+        _log.error("%s: its checkpoint is damaged; it is loaded from its rows, all of which are there", document)
+        found = await self._transactions.read(partial(_load, document, with_checkpoint=False))
+        if found is None:
+            raise DocumentNotFound(f"there is no document {document}")
         return found.document
 
     async def append(self, appends: Sequence[Append]) -> list[Seq]:
@@ -183,29 +199,29 @@ class _Loaded(NamedTuple):
     document_pk: int
     checkpoint_checksum: int | None
 
-    async def verify_checkpoint(self) -> None:
+    async def checkpoint_is_intact(self) -> bool:
         checkpoint = self.document.checkpoint
         if checkpoint is None:
-            return
+            return True
         state_crc = await asyncio.to_thread(zlib.crc32, checkpoint.state)
         expected = checkpoint_checksum(state_crc, document_pk=self.document_pk, through=checkpoint.through)
-        if expected != self.checkpoint_checksum:
-            raise CorruptUpdate(f"the checkpoint through row {checkpoint.through} does not match its checksum")
+        return expected == self.checkpoint_checksum
 
 
-def _load(document: DocumentId, connection: Connection) -> _Loaded | None:
+def _load(document: DocumentId, connection: Connection, *, with_checkpoint: bool = True) -> _Loaded | None:
     found = connection.execute(_FIND_WITH_CHECKPOINT, {"name": document}).one_or_none()
     if found is None:
         return None
     if found.deleted_at_ms is not None:
         raise DocumentNotFound(f"the document {document} is in the bin")
-    checkpoint = None if found.through_seq is None else Checkpoint(Seq(found.through_seq), found.state)
+    if found.quarantine_reason is not None:
+        raise quarantined(found.quarantine_reason)
+    checkpoint = None
+    if with_checkpoint and found.through_seq is not None:
+        checkpoint = Checkpoint(Seq(found.through_seq), found.state)
     after = Seq(0) if checkpoint is None else checkpoint.through
-    if after > found.head_seq:
-        raise CorruptUpdate(f"the checkpoint reaches to row {after}, the log to row {found.head_seq}")
-    rows = _rows_after(connection, found.pk, after=after, through=found.head_seq, page_bytes=PAGE_BYTES)
-    loaded = LoadedDocument(found.epoch, checkpoint, list(rows), Seq(found.head_seq))
-    return _Loaded(loaded, found.pk, found.checksum)
+    rows = rows_after(connection, found.pk, after=after, through=found.head_seq)
+    return _Loaded(LoadedDocument(found.epoch, checkpoint, list(rows), Seq(found.head_seq)), found.pk, found.checksum)
 
 
 def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: int, bytes_max: int) -> UpdatePage:
@@ -214,7 +230,7 @@ def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: in
         raise DocumentNotFound(f"there is no document {document}")
     page: list[StoredUpdate] = []
     through = min(found.head_seq, after + limit)
-    for row in _rows_after(connection, found.pk, after=after, through=through, page_bytes=min(bytes_max, PAGE_BYTES)):
+    for row in rows_after(connection, found.pk, after=after, through=through, page_bytes=min(bytes_max, PAGE_BYTES)):
         bytes_max -= len(row.payload)
         if page and bytes_max < 0:
             break
@@ -222,8 +238,8 @@ def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: in
     return UpdatePage(page, Seq(found.head_seq))
 
 
-def _rows_after(
-    connection: Connection, document_pk: int, *, after: int, through: int, page_bytes: int
+def rows_after(
+    connection: Connection, document_pk: int, *, after: int, through: int, page_bytes: int = PAGE_BYTES
 ) -> Iterator[StoredUpdate]:
     """The rows after `after` through `through`, fetched a page at a time, each checked.
 

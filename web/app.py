@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from collab.hub import Hub
+from collab.load_watch import LoadWatch
 from storage.engine import Database
 from web.headers import SecurityHeaders
+from web.reports import LogReporter
 from web.routes import routes
 from web.routing import no_such_route
 from web.security import Door
@@ -16,6 +19,8 @@ from web.settings import Settings
 from web.state import State, transport_limits
 from web.static_files import StaticFiles
 from web.transport import Heart, encode_frame
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(
@@ -48,7 +53,15 @@ def create_app(
             heart = Heart(interval=given.keepalive_seconds, silence_max=given.silence_seconds)
             heart.start()
             stack.callback(heart.stop)
-            hub = Hub(store.log, frame=encode_frame, limits=given.room_limits, on_failure=on_failure)
+            hub = Hub(
+                store.log,
+                frame=encode_frame,
+                limits=given.room_limits,
+                on_failure=on_failure,
+                quarantine=store.quarantine,
+                watch=_watch(given, stack),
+                reporter=LogReporter(),
+            )
             await hub.start()
             stack.push_async_callback(hub.close, given.shutdown_seconds)
             yield State(
@@ -64,3 +77,17 @@ def create_app(
     app.router.redirect_slashes = False
     app.router.default = no_such_route
     return app
+
+
+def _watch(settings: Settings, stack: AsyncExitStack) -> LoadWatch | None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        watch = LoadWatch.open(settings.data_dir)
+    except OSError as error:
+        log.warning(
+            "a document that ends the process when it is loaded will end every process: DATA_DIR cannot be written",
+            reason=str(error),
+        )
+        return None
+    stack.callback(watch.close)
+    return watch

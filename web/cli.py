@@ -203,6 +203,7 @@ DocumentName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The docum
 def list_documents(
     query: Annotated[str | None, typer.Option(help="Only those with this text in their name or title.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Those in the bin instead.")] = False,
+    quarantined: Annotated[bool, typer.Option("--quarantined", help="Only those in quarantine.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List documents in the order of their names."""
@@ -211,7 +212,7 @@ def list_documents(
     async def find(database: "Database") -> "list[DocumentInfo]":
         found: list[DocumentInfo] = []
         while page := await database.documents.list(
-            after=found[-1].id if found else None, limit=_PAGE, query=query, deleted=deleted
+            after=found[-1].id if found else None, limit=_PAGE, query=query, deleted=deleted, quarantined=quarantined
         ):
             found += page
         return found
@@ -220,7 +221,7 @@ def list_documents(
     if as_json:
         print_json_lines(found)
     else:
-        print_table(found)
+        print_table(found, quarantined=quarantined)
 
 
 @document_commands.command("show")
@@ -250,6 +251,19 @@ def restore_document(document: DocumentName) -> None:
     name = _parse_name(document)
     _with_database(lambda database: database.documents.restore(name), exclusive=True)
     print(f"{name} is not in the bin.")
+
+
+@document_commands.command("release")
+def release_document(document: DocumentName) -> None:
+    """Let a document out of quarantine, if all of it can be loaded, which a process of its own tries first.
+
+    Where a server runs on the same SQLite file, ask the server instead (POST /api/documents/.../release).
+    """
+    from collab.loading import release
+
+    name = _parse_name(document)
+    _with_database(lambda database: release(database.quarantine, name), exclusive=True)
+    print(f"{name} is not in quarantine.")
 
 
 def _parse_name(text: str) -> "DocumentId":

@@ -21,6 +21,7 @@ from collab.errors import (
     ClientIdInUse,
     CorruptUpdate,
     DocumentNotFound,
+    DocumentQuarantined,
     LimitExceeded,
     MalformedMessage,
     MessageTooLarge,
@@ -68,6 +69,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     StoreBroken: Answer(503, "store-broken"),
     SchemaTooNew: Answer(503, "schema-too-new"),
     CorruptUpdate: Answer(500, "document-damaged"),
+    DocumentQuarantined: Answer(423, "document-quarantined"),
     # Nobody is there to read this one; it only ends the request.
     ClientDisconnect: Answer(400, "client-disconnected"),
 }

@@ -21,6 +21,7 @@ def routes(static: StaticFiles) -> list[BaseRoute]:
             DELETE=Granted(Action.DELETE, documents.delete_document),
         ),
         Resource(f"{document}/restore", POST=Granted(Action.RESTORE, documents.restore_document)),
+        Resource(f"{document}/release", POST=Granted(Action.RELEASE, documents.release_document)),
         Resource(f"{document}/content", GET=Granted(Action.READ, content.read_content)),
         Resource(
             f"{document}/updates",

@@ -40,6 +40,7 @@ class Action(Enum):
     RENAME = auto()
     DELETE = auto()
     RESTORE = auto()
+    RELEASE = auto()
 
 
 _LEAST_ROLE = {
@@ -50,6 +51,7 @@ _LEAST_ROLE = {
     Action.RENAME: Role.EDITOR,
     Action.DELETE: Role.OWNER,
     Action.RESTORE: Role.OWNER,
+    Action.RELEASE: Role.OWNER,
 }
 _CREATES = frozenset({Action.CREATE, Action.CONNECT, Action.APPEND})
 

@@ -5,9 +5,11 @@ from typing import cast
 from starlette.websockets import WebSocket
 
 from collab.dialects.y_websocket import Y_WEBSOCKET
+from collab.errors import CollabError, CorruptUpdate, DocumentQuarantined
+from collab.ports import Connection
 from collab.types import Grant
 from web.state import AppWebSocket
-from web.transport import encode_frame, run_connection
+from web.transport import OpenReceiver, encode_frame, run_connection
 
 _NOBODY = b"\x00"
 KEEP_ALIVE = encode_frame(Y_WEBSOCKET.awareness(_NOBODY))
@@ -20,16 +22,42 @@ async def sync(websocket: AppWebSocket, grant: Grant) -> None:
     Raises:
         CollabError: the document cannot be opened; the handshake is not answered yet.
     """
-    state = websocket.state
-    hub = state["hub"]
-    room = await hub.open(grant)
+    hub = websocket.state["hub"]
+    try:
+        room = await hub.open(grant)
+    except (DocumentQuarantined, CorruptUpdate) as error:
+        # Nobody in a browser can read the answer to a refused handshake, and this one is worth knowing.
+        refusal = error
+        await _connect(websocket, lambda connection: TurnedAway(connection, refusal))
+        return
+    await _connect(websocket, lambda connection: hub.attach(room, grant, connection, Y_WEBSOCKET))
+
+
+async def _connect(websocket: AppWebSocket, open_receiver: OpenReceiver) -> None:
     # A browser that offered subprotocols and is given none of them drops the connection.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=offered[0] if offered else None)
+    state = websocket.state
     await run_connection(
         cast(WebSocket, websocket),
-        lambda connection: hub.attach(room, grant, connection, Y_WEBSOCKET),
+        open_receiver,
         heart=state["heart"],
         limits=state["transport_limits"],
         keep_alive=KEEP_ALIVE,
     )
+
+
+class TurnedAway:
+    """Receives nothing: the connection is told why at once."""
+
+    def __init__(self, connection: Connection, error: CollabError) -> None:
+        connection.close(error.close_code, str(error))
+
+    def receive(self, message: bytes) -> None:
+        pass
+
+    def writable(self, ready: bool) -> None:
+        pass
+
+    def closed(self) -> None:
+        pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete
 
-from collab.ports import UpdateLog
+from collab.ports import Quarantine, UpdateLog
 from collab.types import DocumentId
 from storage.documents import Documents
 from storage.engine import Database
@@ -89,6 +89,11 @@ def log(store: Store) -> UpdateLog:
 @pytest.fixture
 def documents(store: Store) -> Documents:
     return store.documents
+
+
+@pytest.fixture
+def quarantine(store: Store) -> Quarantine:
+    return store.quarantine
 
 
 async def purge(store: Store, document: DocumentId) -> None:

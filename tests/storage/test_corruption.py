@@ -105,11 +105,28 @@ CHECKPOINTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("values", CHECKPOINTS.values(), ids=CHECKPOINTS.keys())
-async def test_a_damaged_checkpoint_is_found(database: Database, values: dict[str, Any]) -> None:
+async def test_a_damaged_checkpoint_is_not_used_for_the_rows_are_all_there(
+    database: Database, values: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     await database.log.write_checkpoint(A, Checkpoint(Seq(2), b"state"))
     await database._transactions.write(lambda connection: connection.execute(update(checkpoints).values(**values)))
-    with pytest.raises(CorruptUpdate, match="checkpoint"):
-        await database.log.load(B if "document_pk" in values else A, create=False)
+    name, payloads = (B, [b"1", b"2", b"3"]) if "document_pk" in values else (A, [b"one", b"two", b"three"])
+    loaded = await database.log.load(name, create=False)
+    assert (loaded.checkpoint, [row.payload for row in loaded.updates]) == (None, payloads)
+    assert f"{name}: its checkpoint is damaged" in caplog.text
+    salvaged = await database.quarantine.salvage(name)
+    assert (salvaged.checkpoint, len(salvaged.updates), salvaged.head) == (None, 3, 3)
+
+
+async def test_a_damaged_checkpoint_and_a_damaged_row_are_too_much(database: Database) -> None:
+    await database.log.write_checkpoint(A, Checkpoint(Seq(2), b"state"))
+    await database._transactions.write(ROWS["a changed byte"])
+    assert (await database.log.load(A, create=False)).checkpoint is not None
+    await database._transactions.write(lambda connection: connection.execute(update(checkpoints).values(state=b"x")))
+    with pytest.raises(CorruptUpdate, match="row 2 does not match its checksum"):
+        await database.log.load(A, create=False)
+    salvaged = await database.quarantine.salvage(A)
+    assert ([row.payload for row in salvaged.updates], salvaged.head) == ([b"one"], 3)
 
 
 async def test_a_damaged_checkpoint_can_be_written_anew(database: Database) -> None:

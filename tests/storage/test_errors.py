@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from collab.errors import CorruptUpdate, StoreError, StoreUnavailable
+from collab.errors import DocumentUnreadable, StoreError, StoreUnavailable
 from storage.errors import SchemaBehind, StoreBroken, TransactionLost, wrap_db_errors
 
 pytestmark = pytest.mark.rule("E4")
@@ -49,12 +49,12 @@ def translated(error: Exception, *, place: str | None = None, writing: bool = Tr
         (sqlite3.SQLITE_CANTOPEN, StoreUnavailable, StoreUnavailable),
         (sqlite3.SQLITE_IOERR_SHMSIZE, StoreUnavailable, StoreUnavailable),  # a full disk shows as this, too
         (sqlite3.SQLITE_IOERR_NOMEM, StoreUnavailable, StoreUnavailable),
-        (sqlite3.SQLITE_IOERR, StoreBroken, CorruptUpdate),
-        (sqlite3.SQLITE_IOERR_FSYNC, StoreBroken, CorruptUpdate),
-        (sqlite3.SQLITE_IOERR_WRITE, StoreBroken, CorruptUpdate),
-        (sqlite3.SQLITE_IOERR_READ, StoreBroken, CorruptUpdate),
-        (sqlite3.SQLITE_CORRUPT, StoreBroken, CorruptUpdate),
-        (sqlite3.SQLITE_NOTADB, StoreBroken, CorruptUpdate),
+        (sqlite3.SQLITE_IOERR, StoreBroken, DocumentUnreadable),
+        (sqlite3.SQLITE_IOERR_FSYNC, StoreBroken, DocumentUnreadable),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreBroken, DocumentUnreadable),
+        (sqlite3.SQLITE_IOERR_READ, StoreBroken, DocumentUnreadable),
+        (sqlite3.SQLITE_CORRUPT, StoreBroken, DocumentUnreadable),
+        (sqlite3.SQLITE_NOTADB, StoreBroken, DocumentUnreadable),
         (sqlite3.SQLITE_CONSTRAINT_UNIQUE, StoreError, StoreError),
     ],
 )
@@ -92,7 +92,7 @@ def test_errors_of_postgresql(sqlstate: str, kind: type[StoreError]) -> None:
 
 @pytest.mark.parametrize("sqlstate", ["58030", "XX001", "XX002"])
 def test_data_of_postgresql_that_cannot_be_read_is_the_documents_own_trouble(sqlstate: str) -> None:
-    assert type(translated(of_postgresql(sqlstate), writing=False)) is CorruptUpdate
+    assert type(translated(of_postgresql(sqlstate), writing=False)) is DocumentUnreadable
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""`/api/documents/{id}/content`: the document as it is now, not yet committed edits included."""
+"""`/api/documents/{id}/content`: the document as it is now, not yet committed edits included.
+
+Of a document in quarantine it is the newest state that can be shown, and a header says so.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from collab.errors import DocumentQuarantined
 from collab.export.text import document_text
 from collab.types import DocumentId, Grant
 from web.api.bodies import Schema, read_query
@@ -39,9 +43,16 @@ async def read_content(request: AppRequest, grant: Grant) -> Response:
         raise HTTPException(400, f"format is one of: {', '.join(FORMATS)}")
     if query.at is not None:
         raise HTTPException(400, "at=SEQ is not available in this version: only the document as it is now")
-    content = chosen.render(await request.state["hub"].state(grant))
     headers = {} if chosen.suffix is None else {"Content-Disposition": _attachment(grant.document, chosen.suffix)}
-    return Response(content, media_type=chosen.media_type, headers=headers)
+    try:
+        state = await request.state["hub"].state(grant)
+    except DocumentQuarantined:
+        good = await request.state["database"].quarantine.last_good(grant.document)
+        if good is None:
+            raise
+        state = good.state
+        headers["Coscribe-Quarantine"] = f"through={good.through}"
+    return Response(chosen.render(state), media_type=chosen.media_type, headers=headers)
 
 
 def _attachment(document: DocumentId, suffix: str) -> str:

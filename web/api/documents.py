@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from collab.errors import DocumentNotFound
 from collab.types import DocumentId, Grant, parse_document_id
-from storage.documents import DocumentInfo, check_title
+from storage.documents import DocumentInfo, QuarantineInfo, check_title
 from web.api.bodies import Schema, iso_time, json_response, read_json, read_query
 from web.security import Action, Visitor
 from web.state import AppRequest
@@ -44,6 +44,7 @@ class ListQuery(Schema):
     limit: Annotated[int, Field(ge=1)] = PAGE_MAX
     q: str | None = None
     deleted: bool = False
+    quarantined: bool = False
 
 
 async def list_documents(request: AppRequest, _visitor: Visitor) -> Response:
@@ -51,7 +52,7 @@ async def list_documents(request: AppRequest, _visitor: Visitor) -> Response:
     query = read_query(request, ListQuery)
     limit = min(query.limit, PAGE_MAX)
     found = await request.state["database"].documents.list(
-        after=query.after, limit=limit + 1, query=query.q, deleted=query.deleted
+        after=query.after, limit=limit + 1, query=query.q, deleted=query.deleted, quarantined=query.quarantined
     )
     page = found[:limit]
     return json_response(
@@ -89,6 +90,12 @@ async def restore_document(request: AppRequest, grant: Grant) -> Response:
     return json_response(document_json(await request.state["database"].documents.restore(grant.document)))
 
 
+async def release_document(request: AppRequest, grant: Grant) -> Response:
+    """Out of quarantine, if all of it can be loaded."""
+    await request.state["hub"].release(grant.document)
+    return json_response(document_json(await request.state["database"].documents.get(grant.document)))
+
+
 def document_json(info: DocumentInfo) -> dict[str, Any]:
     return {
         "id": info.id,
@@ -98,4 +105,9 @@ def document_json(info: DocumentInfo) -> dict[str, Any]:
         "created_at": iso_time(info.created_at_ms),
         "updated_at": iso_time(info.updated_at_ms),
         "deleted_at": None if info.deleted_at_ms is None else iso_time(info.deleted_at_ms),
+        "quarantine": None if info.quarantine is None else _quarantine_json(info.quarantine),
     }
+
+
+def _quarantine_json(quarantine: QuarantineInfo) -> dict[str, Any]:
+    return {"reason": quarantine.reason, "at": iso_time(quarantine.at_ms), "readable": quarantine.readable}
