@@ -21,6 +21,7 @@
       ├ CorruptUpdate
       │ └ DocumentUnreadable
       ├ DocumentQuarantined
+      ├ HistoryNotFound
       └ SchemaTooNew
 
 `close_code` is the WebSocket close code a connection gets when the error ends it (RFC 6455 section 7.4,
@@ -133,6 +134,12 @@ class DocumentQuarantined(StoreError):
     """What is stored of this document is damaged or dangerous; it is kept as it is until somebody looks at it."""
 
     close_code = 4503
+
+
+class HistoryNotFound(StoreError):
+    """The document had no such state, block or version."""
+
+    close_code = 4404
 
 
 class SchemaTooNew(StoreError):

@@ -17,11 +17,12 @@ from collab.contents import (
     EMBED,
     FORMAT,
     STRING,
+    TYPE,
     TYPE_XML_ELEMENT,
     TYPE_XML_TEXT,
 )
 from collab.scanner import STATE_LIMITS, ScanLimits, scan_update
-from collab.structs import GC, SKIP, Struct, StructTable
+from collab.structs import GC, SKIP, StructTable
 
 
 class RootType(Enum):
@@ -46,19 +47,31 @@ def root_types(update: bytes, limits: ScanLimits = STATE_LIMITS) -> dict[str, Ro
             continue
         stated = table.structs[anchor]
         if isinstance(stated.parent, str):
-            evidence.setdefault(stated.parent, set()).add(RootType.MAP if stated.keyed else _element_of(struct))
-    return {name: _verdict(found) for name, found in evidence.items()}
+            evidence.setdefault(stated.parent, set()).add(
+                evidence_of(struct.kind, struct.type_number, keyed=stated.keyed)
+            )
+    return {name: verdict(found) for name, found in evidence.items()}
 
 
-def _element_of(struct: Struct) -> RootType:
-    if struct.kind in (STRING, FORMAT, EMBED):
+def evidence_of(kind: int, type_number: int, *, keyed: bool) -> RootType:
+    """What one item says about the root it is in.
+
+    Args:
+        kind: of its content.
+        type_number: which shared type it holds, if it does.
+        keyed: it is the value of a key.
+    """
+    if keyed:
+        return RootType.MAP
+    if kind in (STRING, FORMAT, EMBED):
         return RootType.TEXT
-    if struct.type_number in (TYPE_XML_ELEMENT, TYPE_XML_TEXT):
+    if kind == TYPE and type_number in (TYPE_XML_ELEMENT, TYPE_XML_TEXT):
         return RootType.XML_FRAGMENT
-    return RootType.UNKNOWN if struct.kind == DELETED else RootType.ARRAY
+    return RootType.UNKNOWN if kind == DELETED else RootType.ARRAY
 
 
-def _verdict(found: set[RootType]) -> RootType:
+def verdict(found: set[RootType]) -> RootType:
+    """What a root is by all that its items say."""
     for kind in (RootType.TEXT, RootType.ARRAY, RootType.XML_FRAGMENT, RootType.MAP):
         if kind in found:
             return kind

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from collab.codec import read_long_var_uint
-from collab.contents import DELETED, TYPE, Allowance, skip_content, skip_string, span
+from collab.contents import DELETED, TYPE, Allowance, skip_content, span
 from collab.errors import MalformedMessage
 
 GC: Final = 0
@@ -31,12 +31,16 @@ class Struct(NamedTuple):
     right_origin: Id | None
     parent: Id | str | None
     """Id of the item that holds the parent type, or name of the root."""
-    keyed: bool
-    """It is the value of a key, not an element of the sequence. Only known together with `parent`."""
+    key: str | None
+    """The key it is the value of; None for an element of the sequence. Only known together with `parent`."""
     type_number: int
     """A TYPE_ number of `collab.contents`; -1 unless `kind` is TYPE."""
     content: int
     """Where in the update its content is written."""
+
+    @property
+    def keyed(self) -> bool:
+        return self.key is not None
 
 
 class StructTable:
@@ -84,6 +88,11 @@ class StructTable:
         """UTF-8 of a STRING."""
         start, end = span(self.update, struct.content)
         return self.update[start:end]
+
+    def end_of(self, struct: Struct) -> int:
+        """Where in the update the content of a struct ends."""
+        allowance = Allowance(depth=len(self.update), name_bytes=len(self.update), values=len(self.update))
+        return skip_content(self.update, struct.content, struct.kind, allowance)[0]
 
     def deletions(self) -> Iterator[tuple[int, int, int]]:
         """Client, first clock and end of everything it deletes."""
@@ -183,10 +192,10 @@ def _read_struct(data: bytes, position: int, client: int, clock: int, allowance:
     position += 1
     if info in (GC, SKIP):
         length, position = _var_uint(data, position)
-        return Struct(info, client, clock, length, None, None, None, False, -1, position), position
+        return Struct(info, client, clock, length, None, None, None, None, -1, position), position
     origin = right_origin = None
     parent: Id | str | None = None
-    keyed = False
+    key: str | None = None
     if info & 0x80:
         origin, position = _read_id(data, position)
     if info & 0x40:
@@ -198,9 +207,9 @@ def _read_struct(data: bytes, position: int, client: int, clock: int, allowance:
         else:
             parent, position = _read_id(data, position + 1)
         if info & 0x20:
-            keyed = True
-            position = skip_string(data, position)
+            start, end = span(data, position)
+            key, position = data[start:end].decode(), end
     kind = info & 31
     type_number = data[position] if kind == TYPE else -1
     end, length = skip_content(data, position, kind, allowance)
-    return Struct(kind, client, clock, length, origin, right_origin, parent, keyed, type_number, position), end
+    return Struct(kind, client, clock, length, origin, right_origin, parent, key, type_number, position), end

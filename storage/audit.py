@@ -8,7 +8,7 @@ from sqlalchemy import Table
 
 from collab.errors import CollabError
 from collab.scanner import STATE_LIMITS, scan_update
-from storage.tables import checkpoint_checksum, checkpoints, documents, update_checksum, updates
+from storage.tables import checkpoint_checksum, checkpoints, documents, history_checkpoints, update_checksum, updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Audit:
             self._see_update(row)
         elif table is checkpoints:
             self._see_checkpoint(row)
+        elif table is history_checkpoints:
+            self._checks(row, f"the history checkpoint through row {row.through_seq}", row.packed)
 
     def finish(self) -> None:
         for pk, head in self._heads.items():
@@ -56,11 +58,15 @@ class Audit:
             self._damage(row.document_pk, f"row {row.seq} is no update that can be taken")
 
     def _see_checkpoint(self, row: Any) -> None:
-        checksum = checkpoint_checksum(zlib.crc32(row.state), document_pk=row.document_pk, through=row.through_seq)
+        name = f"the checkpoint through row {row.through_seq}"
+        if self._checks(row, name, row.state) and not _is_update(row.state):
+            self._damage(row.document_pk, f"{name} is no state that can be taken")
+
+    def _checks(self, row: Any, name: str, stored: bytes) -> bool:
+        checksum = checkpoint_checksum(zlib.crc32(stored), document_pk=row.document_pk, through=row.through_seq)
         if row.checksum != checksum:
-            self._damage(row.document_pk, f"the checkpoint through row {row.through_seq} does not match its checksum")
-        elif not _is_update(row.state):
-            self._damage(row.document_pk, f"the checkpoint through row {row.through_seq} is no state that can be taken")
+            self._damage(row.document_pk, f"{name} does not match its checksum")
+        return bool(row.checksum == checksum)
 
     def _damage(self, document_pk: int, what: str) -> None:
         self.damages.append(Damage(self.names.get(document_pk, f"document {document_pk}"), what))

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from storage.documents import SqlDocuments
 from storage.errors import wrap_db_errors
+from storage.history import SqlHistory
 from storage.postgresql import PostgresBackend
 from storage.quarantine import SqlQuarantine
 from storage.schema import own_revisions, require_current, schema_state, state_of
@@ -29,12 +30,14 @@ class Database:
     log: SqlUpdateLog
     documents: SqlDocuments
     quarantine: SqlQuarantine
+    history: SqlHistory
 
     def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
         self._transactions = transactions
         self.log = SqlUpdateLog(transactions, now_ms=now_ms)
         self.documents = SqlDocuments(transactions, now_ms=now_ms)
         self.quarantine = SqlQuarantine(transactions, now_ms=now_ms)
+        self.history = SqlHistory(transactions, now_ms=now_ms)
 
     @classmethod
     async def open(

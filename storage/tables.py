@@ -23,6 +23,7 @@ metadata = MetaData(
         "pk": "%(table_name)s_pkey",
         "uq": "%(table_name)s_%(column_0_name)s_key",
         "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_name)s_idx",
     }
 )
 
@@ -89,6 +90,73 @@ quarantines = Table(
     Column("checksum", Integer),
     Column("reason", Text, nullable=False),
     Column("state", LargeBinary),
+)
+
+# Everything below can be made again from `updates`, except versions and events.
+history_checkpoints = Table(
+    "history_checkpoints",
+    metadata,
+    Column("through_seq", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("checksum", Integer, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("document_pk", "through_seq"),
+)
+
+history_spans = Table(
+    "history_spans",
+    metadata,
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),
+    Column("updates", Integer, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("person_pk", ForeignKey("people.pk")),
+    PrimaryKeyConstraint("document_pk", "last_seq"),
+    sqlite_with_rowid=False,
+)
+
+history_clients = Table(
+    "history_clients",
+    metadata,
+    Column("client", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("person_pk", ForeignKey("people.pk")),
+    PrimaryKeyConstraint("document_pk", "client"),
+    sqlite_with_rowid=False,
+)
+
+history_events = Table(
+    "history_events",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("row_seq", BigInteger),
+    Column("client", BigInteger),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False, index=True),
+    Column("person_pk", ForeignKey("people.pk")),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("copies", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False, index=True),
+    Column("person_pk", ForeignKey("people.pk")),
+    Column("name", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 _UPDATE_PLACE = struct.Struct("<qqqq")

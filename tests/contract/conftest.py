@@ -54,8 +54,11 @@ def clock() -> WallClock:
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database with our schema; "memory" for the one that needs no URL."""
-    if request.param == "memory":
-        return "memory"
+    return "memory" if request.param == "memory" else empty_database(request, tmp_path)
+
+
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """For the test that asks with the parameter "sqlite" or "postgresql"."""
     if request.param == "postgresql":
         return emptied(request.getfixturevalue("shared_postgres"))
     url = f"sqlite+aiosqlite:///{tmp_path}/contract.db"

@@ -54,7 +54,7 @@ export const edit = (doc, list) => doc.transact(() => {
 // --- random edits ---------------------------------------------------------------------------------------------------
 
 /** mulberry32: small, seedable, good enough to choose edits. */
-const randomness = seed => {
+export const randomness = seed => {
   let state = seed >>> 0
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0

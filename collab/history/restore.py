@@ -1,0 +1,256 @@
+"""Turns a past state into one edit on top of the present, as small as can be.
+
+Rule H6: a document that applies the edit shows the past state exactly, and everybody who applies it the same, also
+whoever typed meanwhile or comes back later. What both states show is not touched; what only the past one shows is
+written again, its bytes copied; what only the present one shows is deleted.
+
+A new edit and not an undone deletion: in Yjs what is deleted stays deleted.
+"""
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from collab.contents import ANY, STRING, TYPE
+from collab.errors import HistoryNotFound
+from collab.history.align import Pair, align
+from collab.history.copies import Copies, Copy, encode_copies
+from collab.history.items import Branch, Item, ItemTree, View
+from collab.history.units import Unit, keyed_units_of, signature, units_of
+from collab.history.writer import UpdateWriter
+from collab.structs import Id
+
+
+class Restoration(NamedTuple):
+    """The edit that brings a past state back."""
+
+    update: bytes
+    client: int
+    """Whose edits they are: a client id that the document has not seen."""
+    copies: bytes
+    """See `collab.history.copies`."""
+    empty: bool
+    """The document shows the past state already."""
+
+
+class Restorer:
+    """Makes one restoration."""
+
+    def __init__(self, tree: ItemTree, past: View, now: View, copies: Copies, client: int) -> None:
+        """
+        Args:
+            tree: of the present state, made from a document of which nothing was collected.
+            client: an id that is not in it.
+        """
+        self._tree = tree
+        self._past = past
+        self._now = now
+        self._copies = copies
+        self._writer = UpdateWriter(client)
+        self._copied: list[Copy] = []
+
+    def restore(self) -> Restoration:
+        """The whole document."""
+        for branch in self._tree.roots.values():
+            self._branch(branch)
+        return self._finish()
+
+    def restore_root(self, name: str) -> Restoration:
+        """One root.
+
+        Raises:
+            HistoryNotFound: the document has none of this name.
+        """
+        branch = self._tree.roots.get(name)
+        if branch is None:
+            raise HistoryNotFound("the document has no root of this name")
+        self._branch(branch)
+        return self._finish()
+
+    def restore_block(self, block: Id) -> Restoration:
+        """One shared type, wherever in the document it stands. One that is gone comes back where it stood.
+
+        Raises:
+            HistoryNotFound: the past state did not show it, or what it stood in is gone.
+        """
+        then = self._tree.find(block)
+        if then is None or then.branch is None or not self._was_there(then):
+            raise HistoryNotFound("the document had no such block then")
+        now = self._counterpart(then)
+        if now is not None:
+            assert now.branch is not None
+            self._branch(now.branch, then.branch)
+        else:
+            self._bring_back(then)
+        return self._finish()
+
+    def _finish(self) -> Restoration:
+        writer = self._writer
+        return Restoration(writer.update(), writer.client, encode_copies(self._copied), writer.empty)
+
+    # -- blocks --------------------
+
+    def _was_there(self, item: Item) -> bool:
+        return self._is_shown(item, self._past)
+
+    @staticmethod
+    def _is_shown(item: Item, view: View) -> bool:
+        at: Item | None = item
+        while at is not None:
+            if not view.shows(at.client, at.clock) or at.parent is None:
+                return False
+            at = at.parent.item
+        return True
+
+    def _counterpart(self, then: Item) -> Item | None:
+        """The block itself or a copy of it that the present shows."""
+        original = self._copies.original(then.client, then.clock)
+        for candidate in (original, *self._copies.copies_of(original)):
+            item = self._tree.find(candidate)
+            if item is not None and item.branch is not None and self._is_shown(item, self._now):
+                return item
+        return None
+
+    def _bring_back(self, then: Item) -> None:
+        """Write a block that is gone again, beside what stood next to it."""
+        parent = then.parent
+        assert parent is not None
+        if parent.item is not None and not self._is_shown(parent.item, self._now):
+            raise HistoryNotFound("what the block stood in is gone; restore that, or the whole document")
+        if then.key is not None:
+            self._set_key(parent, then.key, keyed_units_of(parent, self._past)[then.key])
+            return
+        left = then.last
+        right = None if then.right is None else (then.right.client, then.right.clock)
+        unit = next(unit for unit in units_of(parent, self._past) if unit.item is then)
+        self._copy([unit], left, right, parent)
+
+    # -- sequences and keys --------------------
+
+    def _branch(self, branch: Branch, past_branch: Branch | None = None) -> None:
+        past_branch = past_branch or branch
+        then, now = units_of(past_branch, self._past), units_of(branch, self._now)
+        if then or now:
+            self._sequence(branch, then, now)
+        past_keys, keys = keyed_units_of(past_branch, self._past), keyed_units_of(branch, self._now)
+        for key in keys.keys() - past_keys.keys():
+            self._delete(keys[key])
+        for key, unit in past_keys.items():
+            self._key(branch, key, unit, keys.get(key))
+
+    def _key(self, branch: Branch, key: str, then: Unit, now: Unit | None) -> None:
+        if now is not None and self._same(then, now):
+            if then.kind == TYPE:
+                assert now.item.branch is not None
+                self._branch(now.item.branch, then.item.branch)
+        elif now is None or signature(then, self._past) != signature(now, self._now):
+            if now is not None:
+                self._delete(now)
+            self._set_key(branch, key, then)
+
+    def _set_key(self, branch: Branch, key: str, unit: Unit) -> None:
+        last = branch.keys.get(key)
+        self._copy([unit], None if last is None else last.last, None, branch, key)
+
+    def _same(self, one: Unit, other: Unit) -> bool:
+        return self._original(one) == self._original(other)
+
+    def _original(self, unit: Unit) -> Id:
+        return self._copies.original(unit.client, unit.clock)
+
+    def _sequence(self, branch: Branch, then: list[Unit], now: list[Unit]) -> None:
+        pairs = self._align(then, now)
+        left: Id | None = None
+        right = None if branch.first is None else (branch.first.client, branch.first.clock)
+        at_then = at_now = 0
+        for pair in pairs:
+            for unit in now[at_now : pair.after]:
+                self._delete(unit)
+            if at_then < pair.before:
+                self._copy(then[at_then : pair.before], left, right, branch)
+            for offset in range(pair.size):
+                past, present = then[pair.before + offset], now[pair.after + offset]
+                if present.kind == TYPE and self._same(past, present):
+                    assert present.item.branch is not None
+                    self._branch(present.item.branch, past.item.branch)
+            at_then, at_now = pair.before + pair.size, pair.after + pair.size
+            if pair.size:
+                last = now[at_now - 1]
+                left = (last.client, last.clock + last.length - 1)
+                right = _right_of(last)
+
+    def _align(self, then: list[Unit], now: list[Unit]) -> list[Pair]:
+        before: list[Hashable] = [self._original(unit) for unit in then]
+        after: list[Hashable] = [self._original(unit) for unit in now]
+        return align(
+            before,
+            after,
+            lambda index: signature(then[index], self._past),
+            lambda index: signature(now[index], self._now),
+        )
+
+    # -- writing --------------------
+
+    def _copy(
+        self, units: list[Unit], left: Id | None, right: Id | None, branch: Branch, key: str | None = None
+    ) -> None:
+        """Write `units` of the past, with everything in them, between `left` and `right`."""
+        parent = branch.name if branch.item is None else (branch.item.client, branch.item.clock)
+        assert parent is not None
+        inside: list[tuple[Unit, Id]] = []
+        for run in _runs(units):
+            clock = self._writer.clock
+            contents = [unit.content for unit in run]
+            left = self._writer.insert(run[0].kind, contents, left=left, right=right, parent=parent, key=key)
+            for unit in run:
+                self._note_copy(unit, clock)
+                clock += unit.length
+            if run[0].kind == TYPE:
+                inside.append((run[0], left))
+        for unit, copy in inside:
+            self._fill(unit, copy)
+
+    def _note_copy(self, unit: Unit, clock: int) -> None:
+        for offset in range(unit.length):
+            source = self._copies.original(unit.client, unit.clock + offset)
+            self._copied.append(Copy(clock + offset, 1, *source))
+
+    def _fill(self, unit: Unit, copy: Id) -> None:
+        """Write what a nested type held into its copy."""
+        branch = unit.item.branch
+        assert branch is not None
+        # A type that is just being written, as far as `_copy` asks.
+        target = Branch(None, Item(copy[0], copy[1], 1, TYPE, b""))
+        if children := units_of(branch, self._past):
+            self._copy(children, None, None, target)
+        for key, child in keyed_units_of(branch, self._past).items():
+            self._copy([child], None, None, target, key)
+
+    def _delete(self, unit: Unit) -> None:
+        """Delete a unit of the present and, as Yjs does, everything in it."""
+        self._writer.delete(unit.client, unit.clock, unit.length)
+        if unit.kind == TYPE:
+            branch = unit.item.branch
+            assert branch is not None
+            for child in units_of(branch, self._now):
+                self._delete(child)
+            for child in keyed_units_of(branch, self._now).values():
+                self._delete(child)
+
+
+def _right_of(unit: Unit) -> Id | None:
+    """What stands next to a unit, deleted or not."""
+    item, end = unit.item, unit.clock + unit.length
+    if end < item.clock + item.length:
+        return item.client, end
+    return None if item.right is None else (item.right.client, item.right.clock)
+
+
+def _runs(units: list[Unit]) -> list[list[Unit]]:
+    """Neighbours that fit into one item: characters, or values."""
+    runs: list[list[Unit]] = []
+    for unit in units:
+        if runs and unit.kind == runs[-1][0].kind and unit.kind in (STRING, ANY):
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return runs

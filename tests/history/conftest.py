@@ -1,0 +1,50 @@
+"""Random sessions and a database for them. `make check-history` runs the same tests with the full counts."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from storage.engine import Database
+from storage.schema import upgrade
+from tests.history.sessions import Generator
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much the random tests do."""
+
+    past_sessions: int = 4
+    past_seqs: int = 40
+    blamed_characters: int = 4_000
+    restores: int = 24
+
+
+def report(line: str) -> None:
+    """A figure for whoever runs the full counts."""
+    sys.stdout.write(f"{line}\n")
+
+
+FULL = Scale(past_sessions=300, past_seqs=200, blamed_characters=100_000, restores=1_000)
+
+
+@pytest.fixture(scope="session")
+def scale() -> Scale:
+    return FULL if os.environ.get("COSCRIBE_HISTORY_CHECK") == "full" else Scale()
+
+
+@pytest.fixture(scope="module")
+def generator() -> Iterator[Generator]:
+    with Generator() as running:
+        yield running
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/history.db"
+    await upgrade(url)
+    async with await Database.open(url) as opened:
+        yield opened
