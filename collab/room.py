@@ -187,6 +187,10 @@ class Room:
         if not self.sessions:
             self._host.emptied(self)
 
+    def drop_held(self, session: Session) -> None:
+        """Forget what of `session` waits: it may not write any more."""
+        self._waiting.discard(session)
+
     def close(self, error: CollabError) -> None:
         """End every session with `error`, and take nothing more. What was accepted still goes into the log."""
         self.flush()

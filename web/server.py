@@ -122,7 +122,12 @@ class Server(uvicorn.Server):
 
 
 async def serve(
-    settings: Settings, database: Database, sockets: list[socket.socket], on_ready: Callable[[], None]
+    settings: Settings,
+    database: Database,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None],
+    *,
+    operator_key: str | None = None,
 ) -> None:
     """Serve until a signal comes or nothing can be saved any more. The sockets are closed, the database is not.
 
@@ -135,7 +140,7 @@ async def serve(
         log.critical("nothing can be saved any more", error=str(error))
         server.should_exit = True
 
-    app = create_app(settings, database=database, on_failure=on_failure)
+    app = create_app(settings, database=database, on_failure=on_failure, operator_key=operator_key)
     server = Server(_config(settings, app), on_ready)
     await server.serve(sockets)
     _check_everything_saved(server.state["hub"])
