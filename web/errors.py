@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from collab.errors import (
+    BadFile,
     ClientIdInUse,
     CorruptUpdate,
     DocumentNotFound,
@@ -66,6 +67,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     UnknownMessage: Answer(400, "unknown-message"),
     MessageTooLarge: Answer(413, "too-large"),
     LimitExceeded: Answer(422, "limit-exceeded"),
+    BadFile: Answer(422, "bad-file"),
     UnsafeUpdate: Answer(422, "unsafe-update"),
     NotAuthenticated: Answer(401, "not-authenticated", {"WWW-Authenticate": "Bearer"}),
     WrongCredentials: Answer(401, "wrong-credentials", {"WWW-Authenticate": "Bearer"}),
