@@ -2,6 +2,7 @@
 
 CODE_BLOCK = "Code Block"
 CODE = "Code"
+LINK = "Hyperlink"
 QUOTE = "Quote"
 RULE = "Horizontal Rule"
 HEADER_CELL = "Table Heading"

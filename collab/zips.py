@@ -30,15 +30,19 @@ class ZipLimits:
 
 
 _SMALL_BYTES = 64 * 1024
-"""Entries of this size may have any ratio: an empty page of XML has a high one, and ten thousand of them are bounded."""
+"""Entries of this size may have any ratio: a page of XML has a high one, and ten thousand of them are bounded."""
 _NAME = re.compile(r"(?!/)(?:(?!\.\.?(?:/|$))[^/\\:\x00-\x1f\x7f]{1,200}(?:/|$))+", re.ASCII)
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _LOCAL_HEADER_BYTES = 30
-_ARCHIVES = re.compile(rb"PK\x03\x04|PK\x05\x06|\x1f\x8b|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]|\xfd7zXZ\x00|\x28\xb5\x2f\xfd")
-_ARCHIVE_SUFFIXES = (
-    ".zip .jar .7z .rar .gz .tgz .bz2 .xz .tar .zst .docx .docm .dotx .xlsx .xlsm .xlsb .pptx .pptm .odt .ods .odp .epub"
-).split()
+_END_RECORD = struct.Struct("<4sHHHHIIH")
+_MANY = 0xFFFF
+"""Then the number stands in a record of its own (ZIP64)."""
+_ARCHIVES = re.compile(
+    rb"PK\x03\x04|PK\x05\x06|\x1f\x8b|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|BZh[1-9]|\xfd7zXZ\x00|\x28\xb5\x2f\xfd"
+)
+_ARCHIVE_KINDS = "zip jar 7z rar gz tgz bz2 xz tar zst docx docm dotx xlsx xlsm pptx pptm odt ods odp epub"
+_ARCHIVE_SUFFIXES = tuple(f".{kind}" for kind in _ARCHIVE_KINDS.split())
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -105,24 +109,39 @@ def _checked(opened: zipfile.ZipFile, limits: ZipLimits) -> dict[str, zipfile.Zi
     entries = opened.infolist()
     if len(entries) > limits.entries_max:
         raise LimitExceeded(f"the file has {len(entries)} entries; {limits.entries_max} are allowed")
+    if _declared_entries(opened) not in (len(entries), _MANY):
+        raise BadFile("the file's directory is damaged: it does not have as many entries as it says")
+    found: dict[str, zipfile.ZipInfo] = {}
+    for entry in entries:
+        _check_entry(entry)
+        if entry.filename in found:
+            raise BadFile(f"{entry.filename!r} is in the file twice")
+        found[entry.filename] = entry
+    _check_places(opened, entries)
+    _check_sizes(entries, limits)
+    return {name: entry for name, entry in found.items() if not entry.is_dir()}
+
+
+def _declared_entries(opened: zipfile.ZipFile) -> int:
+    """What the record at the file's end says. Python takes a directory as it is, however long it should be."""
+    assert opened.fp is not None
+    opened.fp.seek(-(_END_RECORD.size + len(opened.comment)), 2)
+    return int(_END_RECORD.unpack(opened.fp.read(_END_RECORD.size))[4])
+
+
+def _check_sizes(entries: list[zipfile.ZipInfo], limits: ZipLimits) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > limits.bytes_max:
         raise LimitExceeded(f"the file unpacks to {unpacked} bytes; {limits.bytes_max} are allowed")
     packed = sum(entry.compress_size for entry in entries)
     if unpacked > max(_SMALL_BYTES, packed * limits.ratio_max):
         raise LimitExceeded(f"the file unpacks to more than {limits.ratio_max} times its size")
-    found: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
-        _check_entry(entry, limits)
-        if entry.filename in found:
-            raise BadFile(f"{entry.filename!r} is in the file twice")
-        if not entry.is_dir():
-            found[entry.filename] = entry
-    _check_places(opened, entries)
-    return found
+        if entry.file_size > max(_SMALL_BYTES, entry.compress_size * limits.ratio_max):
+            raise LimitExceeded(f"{entry.filename!r} unpacks to more than {limits.ratio_max} times its size")
 
 
-def _check_entry(entry: zipfile.ZipInfo, limits: ZipLimits) -> None:
+def _check_entry(entry: zipfile.ZipInfo) -> None:
     name = entry.filename
     # `orig_filename` is what the file says before Python tidied it up.
     if _NAME.fullmatch(name) is None or entry.orig_filename != name:
@@ -134,9 +153,7 @@ def _check_entry(entry: zipfile.ZipInfo, limits: ZipLimits) -> None:
         raise BadFile(f"{name!r} is encrypted")
     if entry.compress_type not in _METHODS:
         raise BadFile(f"{name!r} is packed in a way that is not read here")
-    if entry.file_size > max(_SMALL_BYTES, entry.compress_size * limits.ratio_max):
-        raise LimitExceeded(f"{name!r} unpacks to more than {limits.ratio_max} times its size")
-    if name.lower().endswith(tuple(_ARCHIVE_SUFFIXES)):
+    if name.lower().endswith(_ARCHIVE_SUFFIXES):
         raise BadFile(f"{name!r} is an archive inside this file")
 
 

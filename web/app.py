@@ -34,6 +34,7 @@ from web.throttle import Throttle
 from web.transport import Heart, encode_frame
 from web.visitor import Authority, Everybody
 from web.watch import Places, Watch
+from web.workers import Workers
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart
         door=Door(settings, authority, throttle=throttle, recorder=recorder),
         database=database,
         hub=hub,
+        workers=Workers(settings.worker_limits),
         heart=heart,
         mint=mint,
         tokens=tokens,

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from web.api import audit, content, documents, health, invitations, me, people, sharing, tokens, updates
+from web.api import audit, content, documents, health, imports, invitations, me, people, sharing, tokens, updates
 from web.routing import Granted, Public, Resource, Socket, Spec, Welcomed
 from web.security import Action, Rank
 from web.static_files import StaticFiles
@@ -71,6 +71,14 @@ def _documents() -> list[BaseRoute]:
                 Action.READ,
                 content.read_content,
                 Spec("The document as it is now", {200: "*/*"}, query=content.ContentQuery),
+            ),
+        ),
+        Resource(
+            "/api/import",
+            POST=Welcomed(
+                Rank.PERSON,
+                imports.import_document,
+                Spec("Make a document of a file", {201: documents.DocumentReply}, "*/*", imports.ImportQuery),
             ),
         ),
         Resource(

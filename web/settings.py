@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from collab.limits import RoomLimits
 from storage.errors import UnsupportedDatabase
 from storage.url import is_sqlite, parse_database_url, sqlite_path
+from web.workers import WorkerLimits
 
 ENV_PREFIX = "COSCRIBE_"
 JWT_SECRET_BYTES_MIN = 32
@@ -222,6 +223,21 @@ class Settings(BaseSettings):
     updates_page_bytes_max: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Most payload bytes in one answer of `/updates`; a single larger update is still given whole."""
 
+    import_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Largest file that is imported as a document."""
+
+    worker_seconds: float = Field(default=300, gt=0)
+    """Time an export or import of one document may take."""
+
+    worker_cpu_seconds: int = Field(default=120, ge=1)
+    """Processor time of the process in which such an export or import runs."""
+
+    worker_memory_bytes_max: int = Field(default=2 * 1024 * 1024 * 1024, ge=256 * 1024 * 1024)
+    """Address space of such a process."""
+
+    workers_max: int = Field(default=2, ge=1)
+    """How many such processes run at once; more wait."""
+
     shutdown_seconds: float = Field(default=10, gt=0)
     """Time to store what is still in memory when the server is stopped."""
 
@@ -265,6 +281,15 @@ class Settings(BaseSettings):
             unsaved_bytes_max=self.unsaved_bytes_max,
             commit_window_seconds=self.commit_window_ms / 1000,
             idle_seconds=self.room_idle_seconds,
+        )
+
+    @property
+    def worker_limits(self) -> WorkerLimits:
+        return WorkerLimits(
+            cpu_seconds=self.worker_cpu_seconds,
+            memory_bytes=self.worker_memory_bytes_max,
+            seconds=self.worker_seconds,
+            at_once=self.workers_max,
         )
 
     @field_validator("database_url")

@@ -16,6 +16,7 @@ from web.settings import Settings
 from web.throttle import Throttle
 from web.transport import Heart, TransportLimits
 from web.watch import Places, Watch
+from web.workers import Workers
 
 _FRAMING_BYTES_MAX = 16
 """What the dialect puts round a payload that is itself as large as it may be."""
@@ -26,6 +27,7 @@ class State(TypedDict):
     door: Door
     database: Database
     hub: Hub
+    workers: Workers
     heart: Heart
     mint: Mint
     tokens: OurTokens

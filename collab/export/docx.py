@@ -21,6 +21,7 @@ from collab.docx_names import (
     HEADER_CELL,
     INDENT_TWIPS,
     LEVELS,
+    LINK,
     QUOTE,
     RULE,
     SUMMARY,
@@ -235,8 +236,7 @@ class _Writer:
         run = paragraph.add_run(text)
         link.append(run._r)
         paragraph._p.append(link)
-        run.font.color.rgb = RGBColor(0x05, 0x63, 0xC1)
-        run.font.underline = True
+        run.style = LINK
         return run
 
     def _image(self, paragraph: Any, node: Node) -> None:
@@ -264,6 +264,9 @@ class _Writer:
         for name in (CODE_BLOCK, RULE, HEADER_CELL, SUMMARY):
             styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH).base_style = styles["Normal"]
         code = styles.add_style(CODE, WD_STYLE_TYPE.CHARACTER)
+        linked = styles.add_style(LINK, WD_STYLE_TYPE.CHARACTER)
+        linked.font.color.rgb = RGBColor(0x05, 0x63, 0xC1)
+        linked.font.underline = True
         for style in (styles[CODE_BLOCK], code):
             style.font.name = "Consolas"
             style.font.size = Pt(10)
@@ -301,7 +304,7 @@ def _placed_cells(table: Node) -> tuple[list[tuple[int, int, int, int, Node]], i
     """Row, column, height and width of each cell; then how many rows and columns there are."""
     rows = [row.get("content", []) for row in table.get("content", [])]
     taken: set[tuple[int, int]] = set()
-    placed = []
+    placed: list[tuple[int, int, int, int, Node]] = []
     for at, cells in enumerate(rows):
         column = 0
         for cell in cells:

@@ -195,7 +195,8 @@ def _code_block(attrs: Node) -> Element:
 
 
 def _image(attrs: Node) -> Element:
-    written, expressed = {}, {}
+    written: dict[str, str] = {}
+    expressed: Node = {}
     source = safe_image(attrs.get("src"))
     if source is not None:
         written["src"] = expressed["src"] = source
@@ -212,7 +213,8 @@ def _image(attrs: Node) -> Element:
 
 def _cell(tag: str) -> Callable[[Node], Element]:
     def write(attrs: Node) -> Element:
-        written, expressed = {}, {}
+        written: dict[str, str] = {}
+        expressed: Node = {}
         for name in ("colspan", "rowspan"):
             value = attrs.get(name)
             if type(value) is int and 1 <= value <= 1000:

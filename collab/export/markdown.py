@@ -8,7 +8,6 @@ Rule M2: nodes that are nobody's become their text, marks that are nobody's fall
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
 
 from collab.export.document import as_document
 from collab.export.html import blocks_html, line_html, safe_image, safe_link
@@ -16,11 +15,13 @@ from collab.export.inline import INLINE, TEXT_BLOCKS, Inline, Marked, group, is_
 from collab.export.tree import Content, Node, encode_json
 from collab.imports.markdown import markdown_blocks
 
-_KNOWN_NODES = INLINE - {"inlineMath"} | TEXT_BLOCKS | frozenset(
+_NODE_NAMES = (
     "blockquote bulletList orderedList listItem taskList taskItem horizontalRule image table tableRow tableHeader "
-    "tableCell details detailsContent".split()
+    "tableCell details detailsContent"
 )
-_KNOWN_MARKS = frozenset("bold italic strike underline code link highlight subscript superscript textStyle".split())
+_KNOWN_NODES = INLINE - {"inlineMath"} | TEXT_BLOCKS | set(_NODE_NAMES.split())
+_MARK_NAMES = "bold italic strike underline code link highlight subscript superscript textStyle"
+_KNOWN_MARKS = frozenset(_MARK_NAMES.split())
 _DELIMITERS = {"bold": "**", "italic": "*", "strike": "~~"}
 _SPECIAL = re.compile(r"[\\`*\[\]]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=~)|(?<=~)~|!(?=\[)")
 """What could be taken for Markdown. What this misses, rule M1 finds."""
@@ -86,7 +87,11 @@ def _merged(node: Node) -> Node:
         return node
     content: list[Node] = []
     for child in map(_merged, node["content"]):
-        if content and child["type"] == content[-1]["type"] == "text" and child.get("marks") == content[-1].get("marks"):
+        if (
+            content
+            and child["type"] == content[-1]["type"] == "text"
+            and child.get("marks") == content[-1].get("marks")
+        ):
             content[-1] = child | {"text": content[-1]["text"] + child["text"]}
         else:
             content.append(child)
@@ -96,10 +101,11 @@ def _merged(node: Node) -> Node:
 def _with_bullets(blocks: list[Node]) -> Iterator[tuple[Node, str]]:
     """Two lists in a row would be one if they had the same bullets."""
     bullet = "-"
-    for before, block in pairwise([None, *blocks]):
-        in_a_row = before is not None and before["type"] in _LISTS and block["type"] in _LISTS
-        bullet = "+" if in_a_row and bullet == "-" else "-"
+    before = ""
+    for block in blocks:
+        bullet = "+" if bullet == "-" and before in _LISTS and block["type"] in _LISTS else "-"
         yield block, bullet
+        before = block["type"]
 
 
 _LISTS = frozenset({"bulletList", "taskList", "orderedList"})
@@ -158,7 +164,9 @@ def _items(node: Node, markers: list[str]) -> str:
     for item, marker in zip(node.get("content", []), markers, strict=True):
         content = item.get("content", [])
         empty = content == [{"type": "paragraph"}]
-        text = "" if empty else ("\n" if tight else "\n\n").join(map(_block, *zip(*_with_bullets(content))))
+        text = (
+            "" if empty else ("\n" if tight else "\n\n").join(map(_block, *zip(*_with_bullets(content), strict=False)))
+        )
         if item["type"] == "taskItem":
             text = f"[{'x' if item.get('attrs', {}).get('checked') is True else ' '}] {text}"
         indent = " " * len(marker)

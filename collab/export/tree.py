@@ -91,7 +91,7 @@ def _fragment(fragment: XmlFragment, depth: int) -> Node:
 def _children(parent: XmlFragment | XmlElement, depth: int) -> list[Node]:
     nodes: list[Node] = []
     for child in parent.children:
-        if isinstance(child, XmlText) and not [*child.attributes]:
+        if isinstance(child, XmlText) and not _attributes(child, depth):
             nodes += _text_nodes(child, depth)
         else:
             nodes.append(_node(child, depth))
@@ -104,14 +104,19 @@ def _node(of: XmlElement | XmlFragment | XmlText, depth: int) -> Node:
     if isinstance(of, XmlFragment):
         return _fragment(of, depth + 1)
     node: Node = {"type": "xmlText" if isinstance(of, XmlText) else of.tag}
-    # By iteration: `attributes.get` cannot tell null from nothing.
-    attributes = {name: _value(value, depth + 1) for name, value in sorted(of.attributes)}
+    attributes = _attributes(of, depth)
     if attributes:
         node["attrs"] = attributes
     content = _text_nodes(of, depth + 1) if isinstance(of, XmlText) else _children(of, depth + 1)
     if content:
         node["content"] = content
     return node
+
+
+def _attributes(of: XmlElement | XmlText, depth: int) -> Node:
+    # By iteration: `attributes.get` cannot tell null from nothing.
+    view: Any = of.attributes
+    return {name: _value(value, depth + 1) for name, value in sorted(view)}
 
 
 def _text_nodes(text: XmlText, depth: int) -> list[Node]:

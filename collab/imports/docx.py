@@ -15,7 +15,6 @@ from defusedxml.common import DefusedXmlException
 from docx import Document
 from docx.enum.text import WD_COLOR_INDEX
 from docx.oxml.ns import qn
-from docx.table import Table
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
@@ -33,7 +32,9 @@ _QUOTE_STYLE = re.compile(r"quot", re.IGNORECASE)
 _HEADING_STYLE = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _TITLE_STYLES = {"title": 1, "subtitle": 2}
 _SIGNS = {TASK_SIGNS[False]: False, TASK_SIGNS[True]: True, "\N{BALLOT BOX WITH X}": True}
-_WRAPPERS = frozenset(map(qn, ("w:ins", "w:smartTag", "w:sdt", "w:sdtContent", "w:fldSimple", "w:moveTo", "w:customXml")))
+_WRAPPERS = frozenset(
+    map(qn, ("w:ins", "w:smartTag", "w:sdt", "w:sdtContent", "w:fldSimple", "w:moveTo", "w:customXml"))
+)
 _ALIGNMENTS = {"CENTER": "center", "RIGHT": "right", "JUSTIFY": "justify", "LEFT": "left"}
 
 
@@ -313,7 +314,7 @@ def _target(paragraph: Paragraph, link: Any) -> str | None:
 def _marks(run: Run, address: str | None) -> list[Node]:
     font = run.font
     marks: list[Node] = [{"type": name} for name in ("bold", "italic", "strike") if getattr(font, name)]
-    if font.underline and address is None:
+    if font.underline:
         marks.append({"type": "underline"})
     if font.subscript:
         marks.append({"type": "subscript"})
@@ -328,7 +329,7 @@ def _marks(run: Run, address: str | None) -> list[Node]:
         marks.append({"type": "highlight"})
     elif fill and re.fullmatch("[0-9A-Fa-f]{6}", fill):
         marks.append({"type": "highlight", "attrs": {"color": f"#{fill.lower()}"}})
-    if font.color is not None and font.color.rgb is not None and address is None:
+    if font.color is not None and font.color.rgb is not None:
         marks.append({"type": "textStyle", "attrs": {"color": f"#{str(font.color.rgb).lower()}"}})
     if address is not None:
         marks.append({"type": "link", "attrs": {"href": address}})

@@ -5,13 +5,14 @@ White space is folded as browsers fold it, except in pages of our own export, wh
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import nh3
 from lxml import etree
 
-from collab.errors import LimitExceeded, BadFile
+from collab.errors import BadFile, LimitExceeded
 from collab.export.html import EXACT, safe_image, safe_link
 from collab.export.tree import DEPTH_MAX, Content, Node, sorted_marks
 from collab.imports.build import one_document
@@ -42,15 +43,18 @@ _STYLE_MARKS = (
     ("text-decoration", re.compile(".*line-through.*"), "strike"),
     ("text-decoration", re.compile(".*underline.*"), "underline"),
 )
-_CONTAINERS = frozenset(
+_CONTAINER_NAMES = (
     "address article aside body caption center dd div dl dt fieldset figcaption figure footer form header main nav "
-    "section tbody tfoot thead".split()
+    "section tbody tfoot thead"
 )
-_BLOCK_TAGS = frozenset("p pre blockquote ul ol li table tr th td details summary hr img".split())
+_CONTAINERS = frozenset(_CONTAINER_NAMES.split())
+_BLOCK_TAG_NAMES = "p pre blockquote ul ol li table tr th td details summary hr img"
+_BLOCK_TAGS = frozenset(_BLOCK_TAG_NAMES.split())
 _TAGS = {*_HEADINGS, *_MARK_TAGS, *_CONTAINERS, *_BLOCK_TAGS, "br", "span", "input", "label"}
-_DROPPED_WHOLE = set(
-    "script style title head template noscript iframe object embed svg math select textarea audio video canvas".split()
+_DROPPED_NAMES = (
+    "script style title head template noscript iframe object embed svg math select textarea audio video canvas"
 )
+_DROPPED_WHOLE = set(_DROPPED_NAMES.split())
 _ATTRIBUTES = {
     "*": {"style", "class"},
     "a": {"href", "title"},
@@ -65,6 +69,11 @@ _STYLES = {"text-align", "background-color", "color", "font-weight", "font-style
 _BLANKS = " \t\n\r\f"
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _LANGUAGE = re.compile(r"(?:^|\s)language-([^\s]{1,40})")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
+_VOID_NAMES = "area base br col embed hr img input link meta param source track wbr"
+_OPTIONAL_END_NAMES = "p li td th tr tbody thead tfoot dd dt option optgroup caption colgroup rp rt"
+_ENDING_BY_THEMSELVES = frozenset(f"{_VOID_NAMES} {_OPTIONAL_END_NAMES}".split())
+_UNCLOSED_MAX = 1_000
 _OWN_PAGE = re.compile(rf"<body {EXACT}>")
 _HEAD_CHARACTERS = 4096
 
@@ -96,6 +105,7 @@ def read_blocks(html: str, *, exact: bool) -> list[Node]:
     Raises:
         LimitExceeded: it is nested deeper than DEPTH_MAX.
     """
+    _check_nesting(html)
     clean = nh3.clean(
         html,
         tags=_TAGS,
@@ -110,6 +120,25 @@ def read_blocks(html: str, *, exact: bool) -> list[Node]:
     root = etree.fromstring(f"<body>{clean}</body>".encode(), parser)
     reader = _Reader(exact=exact)
     return reader.blocks(reader.mixed(root, [], 0))
+
+
+def _check_nesting(html: str) -> None:
+    """Before nh3, whose time grows with the square of how deep elements are nested. Never too strict: elements that end
+    by themselves are not counted."""
+    open_tags: Counter[str] = Counter()
+    depth = 0
+    for closing, name in _TAG.findall(html):
+        tag = name.lower()
+        if tag in _ENDING_BY_THEMSELVES:
+            continue
+        if not closing:
+            open_tags[tag] += 1
+            depth += 1
+            if depth > _UNCLOSED_MAX:
+                raise LimitExceeded(f"the HTML is nested deeper than {DEPTH_MAX} levels")
+        elif open_tags[tag]:
+            open_tags[tag] -= 1
+            depth -= 1
 
 
 class _InLine(dict[str, Any]):
@@ -311,10 +340,11 @@ _BLOCKS: Mapping[str, Callable[[_Reader, Any, int], list[Node]]] = {
 }
 _INLINE_TYPES = {"span": frozenset({"mention", "emoji"}), "a": frozenset({"mention"})}
 _LINE_TYPES = frozenset({"text", "hardBreak", "mention", "emoji", "embed"})
-_BLOCK_TYPES = frozenset(
+_BLOCK_TYPE_NAMES = (
     "paragraph heading blockquote codeBlock bulletList orderedList taskList listItem taskItem table tableRow tableCell "
-    "tableHeader details detailsSummary detailsContent image horizontalRule".split()
+    "tableHeader details detailsSummary detailsContent image horizontalRule"
 )
+_BLOCK_TYPES = frozenset(_BLOCK_TYPE_NAMES.split())
 
 
 def _runs(nodes: list[Node]) -> Iterator[tuple[bool, list[Node]]]:
@@ -445,7 +475,8 @@ def _marks(element: Any) -> list[Node]:
     if element.get("data-mark") is None:
         known = {mark["type"] for mark in found}
         found += [
-            {"type": mark} for style, pattern, mark in _STYLE_MARKS
+            {"type": mark}
+            for style, pattern, mark in _STYLE_MARKS
             if mark not in known and pattern.fullmatch(styles.get(style, ""))
         ]
     return found
@@ -484,4 +515,3 @@ def _checked(element: Any) -> bool | None:
 
 def _integer(text: str | None, default: int) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 6 else default
-

@@ -6,13 +6,13 @@ Everything in it is checked here, because everything behind takes a tree for wha
 import json
 from typing import Any
 
-from collab.errors import LimitExceeded, BadFile
+from collab.errors import BadFile, LimitExceeded
 from collab.export.tree import DEPTH_MAX, Content, Node, sorted_marks
 from collab.imports.build import FRAGMENT
 
 _NAME_BYTES_MAX = 4_096
 _MEMBERS = {"doc": "content", "text": "delta", "map": "entries", "array": "items"}
-_KINDS: dict[str, type] = {"content": list, "delta": list, "entries": dict, "items": list}
+_EMPTY: dict[str, Any] = {"content": [], "delta": [], "entries": {}, "items": []}
 
 
 def read_json(data: bytes) -> Content:
@@ -45,8 +45,8 @@ def _root(root: Any, where: str) -> Node:
     member = _MEMBERS.get(kind) if isinstance(kind, str) else None
     if member is None:
         raise BadFile(f"{where} is no root: its type is one of {', '.join(_MEMBERS)}")
-    value = root.get(member, _KINDS[member]())
-    if not isinstance(value, _KINDS[member]):
+    value: Any = root.get(member, _EMPTY[member])
+    if type(value) is not type(_EMPTY[member]):
         raise BadFile(f"{where}/{member} is of the wrong kind")
     if kind == "doc":
         return {"type": kind, member: _nodes(value, f"{where}/{member}", 0)}

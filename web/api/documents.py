@@ -138,14 +138,30 @@ def _role_by_scope(visitor: Visitor, document: DocumentId) -> Role | None:
 
 async def create_document(request: AppRequest, visitor: Visitor) -> Response:
     new = await read_json(request, NewDocument)
-    name = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)) if new.id is None else new.id
+    return await created(request, await create(request, visitor, new.id, new.title))
+
+
+async def create(request: AppRequest, visitor: Visitor, name: str | None, title: str) -> Grant:
+    """A new, empty document of whoever asks; without a name it gets one that nobody guesses.
+
+    Raises:
+        HTTPException, PermissionDenied, DocumentExists.
+    """
+    if name is None:
+        name = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
     grant = await request.state["door"].grant(visitor, name, Action.CREATE)
     database = request.state["database"]
     if visitor.account is not None:
-        info = await database.sharing.create_document(grant.document, new.title, visitor.account, visitor.actor)
+        await database.sharing.create_document(grant.document, title, visitor.account, visitor.actor)
     else:
-        info = await database.documents.create(grant.document, new.title)
+        await database.documents.create(grant.document, title)
         request.state["recorder"].note(visitor.actor, "document-created", grant.document)
+    return grant
+
+
+async def created(request: AppRequest, grant: Grant) -> Response:
+    """The answer to making a document."""
+    info = await request.state["database"].documents.get(grant.document)
     answer = await _reply_to(request, grant, info)
     return respond(answer, 201, {"Location": f"/api/documents/{quote(grant.document, safe='')}"})
 
