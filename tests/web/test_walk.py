@@ -32,6 +32,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("WS", "/ws/{document}"): READERS,
     ("GET", "/api/documents"): KNOWN,
     ("POST", "/api/documents"): PEOPLE,
+    ("POST", "/api/import"): PEOPLE,
     ("GET", "/api/documents/{document}"): READERS,
     ("PATCH", "/api/documents/{document}"): EDITORS,
     ("DELETE", "/api/documents/{document}"): OWNERS,
