@@ -169,6 +169,8 @@ class Room:
         """Let `session` take part. Our sync step 1 goes first: the client's answer, which holds its offline edits, is
         then on the wire before the client believes to be synced."""
         self.stats.connections += 1
+        # What is pending belongs to those who were here: the newcomer gets it with its sync step 2.
+        self.flush()
         self.sessions.add(session)
         self._fanout.add(session)
         if not self.reloading:

@@ -66,7 +66,6 @@ class Session:
         "refused",
         "room",
         "tells_role",
-        "write",
     )
 
     def __init__(self, room: "Room", grant: Grant, connection: Connection, dialect: Dialect) -> None:
@@ -74,7 +73,6 @@ class Session:
         self.grant = grant
         self.connection = connection
         self.dialect = dialect
-        self.write = connection.write
         self.open = True
         self.refused = False
         self.batch: Batch | None = None
@@ -154,7 +152,7 @@ class Session:
         """Write one message of our dialect to this client alone."""
         # The transport reports a dead socket by `closed`, at its own time.
         with contextlib.suppress(RuntimeError):
-            self.write(self.room.frame(message))
+            self.connection.write(self.room.frame(message))
 
     def closed(self) -> None:
         """The socket is gone. Idempotent."""

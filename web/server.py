@@ -25,7 +25,7 @@ from storage.engine import Database
 from web.app import create_app
 from web.settings import Settings
 from web.state import State, transport_limits
-from web.transport import uvicorn_options
+from web.transport import tune, uvicorn_options
 from web.transport.handshake import HttpProtocol
 
 log = structlog.get_logger(__name__)
@@ -157,8 +157,8 @@ def _check_everything_saved(hub: Hub) -> None:
 def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
     options = uvicorn_options(transport_limits(settings), header_timeout=settings.header_seconds)
     if isinstance(options["http"], type):
-        limits = {"header_timeout": settings.header_seconds, "header_bytes_max": settings.header_bytes_max}
-        options["http"] = type("HttpProtocol", (LimitedHttpProtocol,), limits)
+        limits = {"header_bytes_max": settings.header_bytes_max}
+        options["http"] = type("HttpProtocol", (LimitedHttpProtocol, options["http"]), limits)
     return uvicorn.Config(
         app,
         lifespan="on",
@@ -192,6 +192,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
         try:
             opened = socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG)
+            tune(opened)
         except OSError as failure:
             error = failure
             if failure.errno not in _NO_SUCH_ADDRESS:

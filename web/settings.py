@@ -4,6 +4,7 @@ All faults are found in one go, so that nobody has to start the server five time
 of the program takes a `Settings`, or the slice it needs; nothing else reads the environment.
 """
 
+import functools
 import ipaddress
 import re
 from pathlib import Path
@@ -39,6 +40,7 @@ class SettingsError(Exception):
         self.faults = faults
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine can reach a server that listens on `host`."""
     try:
