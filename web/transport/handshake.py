@@ -89,7 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             handshake = Handshake(self.transport, self.connections, scope, accept, early, self.limits)
-            self.connections.add(handshake)
+            self.connections.add(handshake)  # type: ignore[arg-type]
             self.transport.set_protocol(handshake)
             self._start_asgi_task(handshake, self.app)  # type: ignore[arg-type]
         # The parser holds this object's methods; nothing else would part them before the collector runs.
@@ -169,7 +169,7 @@ def read_handshake(http: HttpToolsProtocol) -> tuple[dict[str, Any], bytes]:
         path = raw_path.decode("ascii")
     except UnicodeDecodeError:
         raise HandshakeError(HTTPStatus.BAD_REQUEST, "an address is ASCII") from None
-    scope = {
+    scope: dict[str, Any] = {
         "type": "websocket",
         "asgi": request["asgi"] | {"spec_version": "2.4"},
         "http_version": "1.1",

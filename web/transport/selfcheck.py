@@ -139,7 +139,9 @@ async def _rehearse() -> None:
         await websocket.accept()
         await run_connection(websocket, lambda connection: listener, heart=heart, limits=TransportLimits())
 
-    config = Config(application, http=HttpProtocol, ws="websockets-sansio", interface="asgi3", lifespan="off", log_config=None)
+    config = Config(
+        application, http=HttpProtocol, ws="websockets-sansio", interface="asgi3", lifespan="off", log_config=None
+    )
     config.load()
     state = ServerState()
     stage = _Stage()
