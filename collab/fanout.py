@@ -15,7 +15,7 @@ from collab.session import Session
 class FanOut:
     def __init__(self, frame: FrameEncoder) -> None:
         self._frame = frame
-        self._sessions: dict[Session, None] = {}
+        self._sessions: dict[Session, Callable[[bytes], None] | None] = {}
         self._writes: tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...] | None = ()
         """By dialect; None when somebody came or went since. A thousand who come at once are sorted once."""
 
@@ -31,15 +31,18 @@ class FanOut:
     def _regroup(self) -> tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...]:
         groups: dict[Dialect, list[Callable[[bytes], None]]] = {}
         for session in self._sessions:
-            groups.setdefault(session.dialect, []).append(session.connection.write)
+            write = self._sessions[session] = session.connection.write
+            groups.setdefault(session.dialect, []).append(write)
         self._writes = tuple((dialect, tuple(writes)) for dialect, writes in groups.items())
         return self._writes
 
     def send(self, encode: Callable[[Dialect, bytes], bytes], payload: bytes, *, skip: Session | None) -> None:
         """Write to everybody but `skip`. A write may take its own session out; that holds from the next call on."""
-        skipped = None if skip is None else skip.connection.write
         groups = self._writes
-        for dialect, writes in self._regroup() if groups is None else groups:
+        if groups is None:
+            groups = self._regroup()
+        skipped = None if skip is None else self._sessions.get(skip)
+        for dialect, writes in groups:
             if len(writes) == 1 and writes[0] is skipped:
                 continue
             frame = self._frame(encode(dialect, payload))

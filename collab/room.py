@@ -48,6 +48,8 @@ _REPEATS_BYTES = 512
 """A deletion of this size, and nothing else, may well be one that the document has."""
 _TAIL_ROWS = 64
 _TAIL_BYTES = 16 * 1024
+_QUIET_SECONDS = 0.002
+"""After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to go with it."""
 _IDLE_COST = 0.0001
 """Flushes cheaper than this many seconds need no rest."""
 
@@ -238,6 +240,12 @@ class Room:
                     raise UnsafeUpdate(_UNSAFE)
                 self.live.clocks[client] = end
                 session.batch = self._enqueue(session, session.grant.user_id, payload)
+                if self._timer is None:
+                    quiet = self._clock.time() - self._flushed_at
+                    if quiet > _QUIET_SECONDS and quiet > self._rest():
+                        self.flush()
+                    else:
+                        self._schedule()
                 return
         self._receive_any(session, payload, scanned, from_sync)
 
@@ -367,6 +375,7 @@ class Room:
                     if types and session is not None:
                         self._ids.bind(session, ClientId(client))
             self._enqueue(session, user_id, payload)
+            self._schedule()
         # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
         batch = self._newest_batch()
         if session is not None:
@@ -375,8 +384,6 @@ class Room:
 
     def _enqueue(self, session: Session | None, user_id: str | None, payload: bytes) -> Batch:
         self._pending.append((session, user_id, payload))
-        if self._timer is None:
-            self._schedule()
         batch = self._batch
         if batch is None:
             batch = self._batch = Batch()
