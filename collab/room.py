@@ -49,7 +49,7 @@ _REPEATS_BYTES = 512
 _TAIL_ROWS = 64
 _TAIL_BYTES = 16 * 1024
 _QUIET_SECONDS = 0.002
-"""After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to go with it."""
+"""After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to join it."""
 _IDLE_COST = 0.0001
 """Flushes cheaper than this many seconds need no rest."""
 

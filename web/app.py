@@ -32,6 +32,7 @@ from web.state import State, transport_limits
 from web.static_files import StaticFiles
 from web.throttle import Throttle
 from web.transport import Heart, encode_frame
+from web.turnstile import Turnstile
 from web.visitor import Authority, Everybody
 from web.watch import Places, Watch
 from web.workers import Workers
@@ -68,6 +69,7 @@ async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart
             other_servers=not is_sqlite(parse_database_url(settings.database_url)),
         ),
         transport_limits=transport_limits(settings),
+        turnstile=Turnstile(),
     )
 
 

@@ -149,6 +149,7 @@ class Socket(BaseRoute):
         state = websocket.state
         # Before any cryptography and any look at the database.
         places.callback(state["places"].take_address(address_of(websocket)))
+        await state["turnstile"].turn()
         moment = state["watch"].moment
         admitted = await state["door"].admit_visitor(websocket, _document_text(websocket), self.action)
         grant, visitor, standing = admitted

@@ -15,6 +15,7 @@ from web.security import Door
 from web.settings import Settings
 from web.throttle import Throttle
 from web.transport import Heart, TransportLimits
+from web.turnstile import Turnstile
 from web.watch import Places, Watch
 from web.workers import Workers
 
@@ -37,6 +38,7 @@ class State(TypedDict):
     places: Places
     watch: Watch
     transport_limits: TransportLimits
+    turnstile: Turnstile
 
 
 AppRequest: TypeAlias = Request[State]

@@ -12,7 +12,7 @@ _PER_TURN = 8
 """About two milliseconds of work."""
 
 
-class Admission:
+class Turnstile:
     """Of one event loop."""
 
     def __init__(self, per_turn: int = _PER_TURN) -> None:
