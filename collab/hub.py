@@ -284,6 +284,9 @@ class Hub:
     async def _reload(self, room: Room) -> None:
         try:
             loaded = await self._patiently(lambda: self._loader.load(room.document, create=False))
+            while loaded.head < room.head:
+                # Something was committed while it was read: that is neither in it nor uncommitted any more.
+                loaded = await self._patiently(lambda: self._loader.load(room.document, create=False))
         except StoreError as error:
             self._give_up(room, error)
             return
@@ -323,18 +326,19 @@ class Hub:
         except StoreError:
             return  # A checkpoint only saves time; the rows are there, and the next one will be tried anew.
 
-    def fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
-        self._spawn(self._fill_gap(room, after, through))
+    def fill_gaps(self, room: Room) -> None:
+        self._spawn(self._fill_gaps(room))
 
-    async def _fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
+    async def _fill_gaps(self, room: Room) -> None:
         try:
-            while after < through:
+            # In order, one after the other: what another node committed may build on what it committed before.
+            while not room.reloading and (gap := room.gap) is not None:
+                after, through = gap
                 page = await self._patiently(
-                    lambda after=after: self._log.read(  # type: ignore[misc]
+                    lambda after=after, through=through: self._log.read(  # type: ignore[misc]
                         room.document, after=after, limit=through - after, bytes_max=self.limits.document_bytes_max
                     )
                 )
                 room.integrate(page.updates)
-                after = page.updates[-1].seq
         except StoreError as error:
             self._give_up(room, error)

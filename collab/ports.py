@@ -2,26 +2,29 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from collab.types import DocumentId, Seq
 
 
-class NewUpdate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NewUpdate:
     """One row to be appended: a validated Yjs v1 update and who sent it."""
 
     user_id: str | None
     payload: bytes
 
 
-class Append(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Append:
     """Rows of one document, in the order in which they must be replayed. Never empty."""
 
     document: DocumentId
     updates: tuple[NewUpdate, ...]
 
 
-class StoredUpdate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredUpdate:
     """One committed row."""
 
     seq: Seq

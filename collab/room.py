@@ -48,8 +48,6 @@ _REPEATS_BYTES = 512
 """A deletion of this size, and nothing else, may well be one that the document has."""
 _TAIL_ROWS = 64
 _TAIL_BYTES = 16 * 1024
-_QUIET_SECONDS = 0.002
-"""After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to join it."""
 _IDLE_COST = 0.0001
 """Flushes cheaper than this many seconds need no rest."""
 
@@ -76,8 +74,9 @@ class RoomHost(Protocol):
 
     def write_checkpoint(self, room: "Room", through: Seq, merged: MergedState) -> None: ...
 
-    def fill_gap(self, room: "Room", after: Seq, through: Seq) -> None:
-        """Another writer committed these rows: hand them to `Room.integrate`."""
+    def fill_gaps(self, room: "Room") -> None:
+        """Other writers committed rows: read those of `Room.gap` and hand them to `Room.integrate`, until there is
+        none."""
         ...
 
 
@@ -114,6 +113,7 @@ class Room:
         self._pending: list[Pending] = []
         self._batch: Batch | None = None
         self._uncommitted: list[Batch] = []
+        self._gaps: list[tuple[Seq, Seq]] = []
         self._timer: Timer | None = None
         self._flushed_at = 0.0
         self._flush_cost = 0.0
@@ -125,6 +125,8 @@ class Room:
         parts += [update.payload for batch in self._uncommitted for update in batch.updates]
         self.live = LiveDocument(parts)
         self.head: Seq = loaded.head
+        self._gaps.clear()
+        self._drop_checkpoints()
         self._rows_since = len(loaded.updates)
         self._checkpoint_bytes = 0 if loaded.checkpoint is None else len(loaded.checkpoint.state)
         self._document_bytes = sum(map(len, parts))
@@ -133,7 +135,13 @@ class Room:
     @property
     def covered(self) -> bool:
         """The log holds exactly what the live document holds."""
-        return not (self._pending or self._uncommitted or self.reloading)
+        return not (self._pending or self._uncommitted or self._gaps or self.reloading)
+
+    @property
+    def gap(self) -> tuple[Seq, Seq] | None:
+        """The oldest rows of other writers that the live document lacks: those after the first seq through the
+        second."""
+        return self._gaps[0] if self._gaps else None
 
     @property
     def idle(self) -> bool:
@@ -171,8 +179,6 @@ class Room:
         """Let `session` take part. Our sync step 1 goes first: the client's answer, which holds its offline edits, is
         then on the wire before the client believes to be synced."""
         self.stats.connections += 1
-        # What is pending belongs to those who were here: the newcomer gets it with its sync step 2.
-        self.flush()
         self.sessions.add(session)
         self._fanout.add(session)
         if not self.reloading:
@@ -190,10 +196,6 @@ class Room:
         self._retry_waiting()
         if not self.sessions:
             self._host.emptied(self)
-
-    def drop_held(self, session: Session) -> None:
-        """Forget what of `session` waits: it may not write any more."""
-        self._waiting.discard(session)
 
     def close(self, error: CollabError) -> None:
         """End every session with `error`, and take nothing more. What was accepted still goes into the log."""
@@ -240,12 +242,6 @@ class Room:
                     raise UnsafeUpdate(_UNSAFE)
                 self.live.clocks[client] = end
                 session.batch = self._enqueue(session, session.grant.user_id, payload)
-                if self._timer is None:
-                    quiet = self._clock.time() - self._flushed_at
-                    if quiet > _QUIET_SECONDS and quiet > self._rest():
-                        self.flush()
-                    else:
-                        self._schedule()
                 return
         self._receive_any(session, payload, scanned, from_sync)
 
@@ -375,7 +371,6 @@ class Room:
                     if types and session is not None:
                         self._ids.bind(session, ClientId(client))
             self._enqueue(session, user_id, payload)
-            self._schedule()
         # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
         batch = self._newest_batch()
         if session is not None:
@@ -384,6 +379,8 @@ class Room:
 
     def _enqueue(self, session: Session | None, user_id: str | None, payload: bytes) -> Batch:
         self._pending.append((session, user_id, payload))
+        if self._timer is None:
+            self._schedule()
         batch = self._batch
         if batch is None:
             batch = self._batch = Batch()
@@ -412,10 +409,16 @@ class Room:
         self._waiting.hold(session, held)
         self.stats.updates_held += 1
         self._host.holding(self)
-        for owner in owners:
-            owner.connection.probe(_PROBE_SECONDS)
+        self._probe(held, owners)
         if not owners:
             self._ask(session)
+
+    def _probe(self, held: Held, owners: list[Session]) -> None:
+        """Ask whoever keeps an update from being taken whether they are still there, once each."""
+        for owner in owners:
+            if owner not in held.probed:
+                held.probed.append(owner)
+                owner.connection.probe(_PROBE_SECONDS)
 
     def _ask(self, session: Session) -> None:
         """Ask a client for what the document lacks."""
@@ -424,13 +427,15 @@ class Room:
             session.send(session.dialect.sync_step_1(self.live.vector()))
 
     def _retry_waiting(self) -> None:
-        if self._waiting:
+        if self._waiting and self.closed is None:
             self._waiting.retry(self._accept_held)
 
     def _accept_held(self, session: Session, held: Held) -> bool:
         live = self.live
         if held.contested:
-            barred = bool(self._ids.others(session, held.scanned, live.clocks))
+            owners = self._ids.others(session, held.scanned, live.clocks)
+            barred = bool(owners)
+            self._probe(held, owners)
         else:
             # It came before anybody owned the id, so a connection that merely filled the gap does not bar it; one
             # that announces the id as its own does.
@@ -512,7 +517,7 @@ class Room:
     def _submit(self, batch: Batch, size: int) -> None:
         self._rows_since += len(batch.updates)
         self._bytes_since += size
-        if self._checkpoint_due():
+        if self._checkpoint_due() and not self._gaps:
             batch.checkpoint = self.merged_state()
             self._rows_since = self._bytes_since = 0
             self._document_bytes = self._checkpoint_bytes = len(batch.checkpoint.state)
@@ -529,15 +534,26 @@ class Room:
         del self._uncommitted[: len(batches)]
         before = Seq(last_seq - rows)
         if before > self.head:
-            self._host.fill_gap(self, self.head, before)
+            self._miss(self.head, before)
         elif batches[-1].checkpoint is not None:
             self._host.write_checkpoint(self, last_seq, batches[-1].checkpoint)
         self.head = last_seq
         for batch in batches:
             batch.finish(last_seq)
 
+    def _miss(self, after: Seq, through: Seq) -> None:
+        self._gaps.append((after, through))
+        self._drop_checkpoints()
+        if len(self._gaps) == 1:
+            self._host.fill_gaps(self)
+
+    def _drop_checkpoints(self) -> None:
+        """What was to be written after a commit lacks rows that turned out to be before it."""
+        for batch in self._uncommitted:
+            batch.checkpoint = None
+
     def integrate(self, rows: list[StoredUpdate]) -> None:
-        """Apply and relay rows that another writer committed."""
+        """Apply and relay rows that another writer committed: the first of `gap`, in order."""
         self.flush()
         if self.reloading:
             return
@@ -547,9 +563,16 @@ class Room:
         except Panicked:
             self.fault()
             return
+        self._close_gap(rows[-1].seq)
         if update is not None:
             self._fanout.send(_encode_update, update, skip=None)
             self._retry_waiting()
+
+    def _close_gap(self, through: Seq) -> None:
+        while self._gaps and self._gaps[0][1] <= through:
+            del self._gaps[0]
+        if self._gaps and self._gaps[0][0] < through:
+            self._gaps[0] = (through, self._gaps[0][1])
 
     # -- after a fault --------------------
 
@@ -577,7 +600,11 @@ class Room:
         Raises:
             Panicked: the stored document itself cannot be applied.
         """
+        seen = self.head if self.gap is None else self.gap[0]
         self._adopt(loaded)
+        if loaded.head > seen:
+            # Rows of other writers, perhaps: whoever is connected has not been told of them, and will not ask.
+            self._fanout.send(_encode_update, self.live.state(), skip=None)
         pending, self._pending = self._pending, []
         batch, self._batch = self._batch, None
         good, bad = sift(self.live.state(), [(entry, entry[2]) for entry in pending])

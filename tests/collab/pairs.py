@@ -93,8 +93,9 @@ class MemoryLog:
     def write_checkpoint(self, room: Room, through: Seq, merged: MergedState) -> None:
         self.checkpoints.append((through, merged))
 
-    def fill_gap(self, room: Room, after: Seq, through: Seq) -> None:
-        self.gaps.append((after, through))
+    def fill_gaps(self, room: Room) -> None:
+        assert room.gap is not None
+        self.gaps.append(room.gap)
 
 
 class MemoryConnection:

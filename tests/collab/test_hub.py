@@ -53,12 +53,16 @@ class CountingLog(MemoryUpdateLog):
         self.gate.set()
         self.load_errors: list[CollabError] = []
         self.append_error: CollabError | None = None
+        self.stale: list[LoadedDocument] = []
+        """What the next loads answer: read before something was committed, handed over after."""
 
     async def load(self, document: DocumentId, *, create: bool) -> LoadedDocument:
         self.loads += 1
         await self.gate.wait()
         if self.load_errors:
             raise self.load_errors.pop(0)
+        if self.stale:
+            return self.stale.pop(0)
         return await super().load(document, create=create)
 
     async def append(self, appends):  # type: ignore[no-untyped-def]
@@ -235,6 +239,22 @@ async def test_whoever_waits_for_a_commit_that_will_not_come_is_told(log: Counti
     with pytest.raises(StoreError):
         await broken.apply(EDITOR, typed("x"))
     await broken.close()
+
+
+@pytest.mark.rule("H1")
+async def test_what_is_committed_while_a_document_is_read_again_is_not_missing(hub: Hub, log: CountingLog) -> None:
+    """Found by reading and shown by simulation: the rows were read, then an edit was committed, then the document was
+    made from those rows. The edit was neither in them nor uncommitted any more.
+    """
+    await hub.apply(EDITOR, typed("one"))
+    room = await hub.open(EDITOR)
+    stale = await log.load(DOCUMENT, create=False)
+    log.stale.append(stale)
+    await hub.apply(EDITOR, typed("two"))
+    room.fault()
+    await eventually(lambda: not room.reloading)
+    assert sorted(text_of(await hub.state(EDITOR))) == sorted("onetwo")
+    assert room.head == 2
 
 
 @pytest.mark.rule("H4")

@@ -339,6 +339,62 @@ def test_too_many_gaps_end_the_session() -> None:
 
 
 @pytest.mark.rule("R2")
+def test_whoever_comes_to_own_a_held_client_id_is_probed_too() -> None:
+    """Found by simulation: a client was cut off twice in a row, and the server had not noticed either. When the first
+    connection was found dead, what the second had sent was taken and the id became its own; nobody asked whether it
+    was still there, so the client waited 10 s and was sent away with 1008.
+    """
+    world = World()
+    first = world.peer(client_id=77)
+    first.text += "a"
+    world.settle()
+    second = world.peer(client_id=77)
+    second.pull()
+    second.text += "b"
+    second.push()
+    third = world.peer(client_id=77)
+    third.doc.apply_update(second.doc.get_update())
+    third.outbox.clear()
+    third.text += "c"
+    third.push()
+    assert first.connection.probes
+    assert second.connection.probes == []
+    first.drop()
+    world.clock.advance(0.03)
+    assert second.connection.probes, "it owns the id now, and may be gone as well"
+    second.drop()
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    assert world.stored_text() == "abc"
+
+
+@pytest.mark.rule("R2")
+def test_a_room_that_takes_nothing_more_takes_nothing_that_was_held_either() -> None:
+    """Found by the checker: SIGTERM soon after a proxy had dropped its clients. Each had come back while its old
+    connection was still believed to be open, so what it sent was held. Saying goodbye to the old connections set it
+    free: it was accepted after the last commit, and the server waited 10 s for a commit that could not come and
+    ended with code 1.
+    """
+    world = World()
+    owner = world.peer(client_id=77)
+    owner.text.insert(0, "a")
+    world.settle()
+    again = world.peer(client_id=77)
+    again.pull()
+    again.text.insert(1, "b")
+    again.push()
+    world.clock.advance(0.03)
+    assert world.log.submitted == [], "held: another open connection owns the client id"
+
+    world.room.freeze()
+    owner.drop()
+    world.clock.advance(0.03)
+
+    assert world.log.submitted == []
+    assert world.room.covered
+
+
+@pytest.mark.rule("R2")
 def test_edits_under_a_connected_clients_id_are_not_taken(world: World) -> None:
     victim = world.peer(client_id=77)
     victim.text += "v"
@@ -522,7 +578,7 @@ def test_a_dead_socket_keeps_nothing_from_anybody_else(world: World) -> None:
     def write(_frame: bytes) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
-    dead.connection.write = write  # type: ignore[assignment,method-assign]
+    dead.session.write = write
     world.room.set_writable(dead.session, False)
     world.room.set_writable(dead.session, True)
     a.text += "for the living"
@@ -713,6 +769,90 @@ def test_an_update_without_a_connection_is_relayed_and_told_its_seq(world: World
     world.settle()
     assert str(a.text) == "posted"
     assert [row.user_id for row in world.log.rows] == ["script"]
+
+
+# -- other writers --------------------
+
+
+def foreign(world: World, text: str) -> StoredUpdate:
+    """A row that another node has just committed."""
+    doc = Doc[Text]()
+    doc.get("text", type=Text).insert(0, text)
+    world.log.rows.append(NewUpdate(None, doc.get_update()))
+    return StoredUpdate(Seq(len(world.log.rows)), None, 0, world.log.rows[-1].payload)
+
+
+def test_no_checkpoint_is_written_that_lacks_what_another_node_has_committed() -> None:
+    """Found by simulating two nodes: the checkpoint was made before its node knew of the other's row, and written after
+    it. Whoever loaded the document from it never saw that row again.
+    """
+    world = World(limits=RoomLimits(checkpoint_rows=2))
+    a = world.peer()
+    world.settle()
+    row = foreign(world, "theirs ")
+    a.text += "1"
+    a.push()
+    world.clock.advance(0.03)
+    first, world.log.submitted = world.log.submitted, []
+    a.text += "2"
+    a.push()
+    world.clock.advance(0.03)
+    assert world.log.submitted[0].checkpoint is not None
+    world.log.rows += first[0].updates
+    world.room.committed(first, Seq(len(world.log.rows)), 1)
+    world.log.commit(world.room)
+    assert world.log.checkpoints == []
+    assert not world.room.covered, "an evicted room would leave such a checkpoint behind as well"
+    world.room.integrate([row])
+    assert world.room.gap is None
+    world.settle()
+    assert str(a.text) == world.stored_text()
+
+
+def test_what_other_nodes_have_committed_is_read_in_order(world: World) -> None:
+    """Found by simulating two nodes: two gaps were filled at the same time, the later one first. What it held built on
+    the earlier one, and pycrdt may lose what it has to keep pending.
+    """
+    a = world.peer()
+    world.settle()
+    for text in ("one ", "two "):
+        foreign(world, text)
+        a.text += "x"
+        a.push()
+        world.clock.advance(0.03)
+        world.log.commit(world.room)
+    assert world.log.gaps == [(0, 1)], "the second one waits until the first is closed"
+    world.room.integrate([StoredUpdate(Seq(1), None, 0, world.log.rows[0].payload)])
+    assert world.room.gap == (2, 3)
+
+
+@pytest.mark.rule("R5")
+def test_what_a_fault_hid_of_another_nodes_rows_reaches_everybody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by simulating two nodes with a CRDT that panics: the rows were in the document that was read again, so
+    nobody was told of them, and whoever was connected went on without them.
+    """
+    a = world.peer()
+    world.settle()
+    row = foreign(world, "theirs ")
+    a.text += "mine"
+    a.push()
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    with monkeypatch.context() as faulty:
+        faulty.setattr(LiveDocument, "apply_news", _panic)
+        world.room.integrate([row])
+    assert world.log.reloads == 1
+    updates = [StoredUpdate(Seq(seq), None, 0, stored.payload) for seq, stored in enumerate(world.log.rows, 1)]
+    world.room.reloaded(LoadedDocument("e", None, updates, Seq(len(updates))))
+    world.settle()
+    assert str(a.text) == world.stored_text()
+    assert "theirs" in str(a.text)
+
+
+def _panic(*_: object) -> None:
+    raise Panicked("for no reason")
 
 
 # -- depth --------------------
