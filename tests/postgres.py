@@ -65,7 +65,7 @@ def missing_reason() -> str | None:
     """Why the tests would be skipped, or None when they would not. Starts nothing."""
     try:
         if _running_server() is None:
-            _find_binaries()
+            find_binaries()
     except NoPostgres as reason:
         return str(reason)
     return None
@@ -94,13 +94,12 @@ def start_temporary() -> URL:
     Raises:
         NoPostgres: no binaries, or they do not work.
     """
-    binaries = _find_binaries()
-    account = _account()
-    directory = Path(tempfile.mkdtemp(prefix="coscribe-postgres-"))
-    os.chown(directory, account.pw_uid, account.pw_gid)
+    binaries = find_binaries()
+    owner = account()
+    directory = temporary_directory(owner)
     try:
-        _initialise(binaries, directory, account)
-        return _start(binaries, directory, account)
+        initialise(binaries, directory, owner)
+        return _start(binaries, directory, owner)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -145,7 +144,11 @@ def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
+    """
+    Raises:
+        NoPostgres: none are installed.
+    """
     on_path = shutil.which("initdb")
     candidates = [Path(on_path).resolve().parent] if on_path else []
     for pattern in _BINARIES:
@@ -162,8 +165,12 @@ def _version(directory: Path) -> list[int]:
     return [int(digits) for digits in "".join(c if c.isdigit() else " " for c in str(directory)).split()]
 
 
-def _account() -> pwd.struct_passwd:
-    """Whose processes a temporary server's are: PostgreSQL refuses to run as root."""
+def account() -> pwd.struct_passwd:
+    """Whose processes a temporary server's are: PostgreSQL refuses to run as root.
+
+    Raises:
+        NoPostgres: nobody can be found.
+    """
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
     for name in ("postgres", "nobody"):
@@ -174,30 +181,54 @@ def _account() -> pwd.struct_passwd:
     raise NoPostgres("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
 
 
-def _initialise(binaries: Path, directory: Path, account: pwd.struct_passwd) -> None:
+def temporary_directory(owner: pwd.struct_passwd) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="coscribe-postgres-"))
+    os.chown(directory, owner.pw_uid, owner.pw_gid)
+    return directory
+
+
+def initialise(binaries: Path, directory: Path, owner: pwd.struct_passwd) -> None:
+    """
+    Raises:
+        NoPostgres: initdb fails.
+    """
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
-    process = _launch([binaries / "initdb", "--pgdata", directory / "data", *options], directory, account)
+    process = _launch([binaries / "initdb", "--pgdata", directory / "data", *options], directory, owner)
     if process.wait(_START_SECONDS) != 0:
         raise NoPostgres(f"initdb failed: {_log(directory)}")
 
 
-def _start(binaries: Path, directory: Path, account: pwd.struct_passwd) -> URL:
+def _start(binaries: Path, directory: Path, owner: pwd.struct_passwd) -> URL:
     port = free_port()
-    command: list[str | Path] = [binaries / "postgres", "-D", directory / "data"]
-    for option in ("listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"):
-        command += ["-c", option]
-    process = _launch(command, directory, account)
+    process = launch_server(binaries, directory, owner, port, ["fsync=off"])
     atexit.register(_stop, process, directory)
     url = URL.create("postgresql+asyncpg", username="postgres", host="127.0.0.1", port=port, database="postgres")
+    wait_until_it_answers(url, process, directory)
+    return url
+
+
+def launch_server(
+    binaries: Path, directory: Path, owner: pwd.struct_passwd, port: int, options: list[str]
+) -> subprocess.Popen[bytes]:
+    command: list[str | Path] = [binaries / "postgres", "-D", directory / "data"]
+    for option in ("listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", *options):
+        command += ["-c", option]
+    return _launch(command, directory, owner)
+
+
+def wait_until_it_answers(url: URL, process: subprocess.Popen[bytes], directory: Path) -> None:
+    """
+    Raises:
+        NoPostgres: it has ended, or does not answer.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while (problem := _problem_with(url)) is not None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise NoPostgres(f"a temporary PostgreSQL did not start: {problem}: {_log(directory)}")
         time.sleep(0.05)
-    return url
 
 
-def _launch(command: list[str | Path], directory: Path, account: pwd.struct_passwd) -> subprocess.Popen[bytes]:
+def _launch(command: list[str | Path], directory: Path, owner: pwd.struct_passwd) -> subprocess.Popen[bytes]:
     with (directory / "log").open("ab") as log:
         if os.geteuid() != 0:
             return subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
@@ -206,8 +237,8 @@ def _launch(command: list[str | Path], directory: Path, account: pwd.struct_pass
             cwd=directory,
             stdout=log,
             stderr=log,
-            user=account.pw_uid,
-            group=account.pw_gid,
+            user=owner.pw_uid,
+            group=owner.pw_gid,
             extra_groups=[],
         )
 

@@ -1,7 +1,8 @@
 """Servers that start at once: processes forked from one that has imported `coscribe` already.
 
 Importing takes longer than all the rest of a start. A test that starts a hundred servers would spend most of its time
-on that; each of these is a process of its own all the same, and runs the same `main` with the same arguments.
+on that; each of these is a process of its own all the same, and runs the same `main` with the same arguments. What
+CHECKER_PLANT names is planted before (`tests.checker.plant`).
 
 As a program (`python -m tests.preloaded`) this is the process to fork from: one JSON request per line on stdin,
 {"start": {"env", "cwd", "log"}} or {"wait": pid}; one JSON answer per line on stdout. It ends with its stdin.
@@ -17,6 +18,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.checker.plant import from_environment
 
 
 class Template:
@@ -96,6 +99,7 @@ def _fork(main: Any, env: dict[str, str], cwd: str, log: str) -> int:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    from_environment()
     sys.argv = ["coscribe", "serve"]
     main()  # ends with SystemExit
     return 0

@@ -84,6 +84,11 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
     """
     settings = _read_settings(options)
+    if settings.auth != "none":
+        fail(
+            f"AUTH={settings.auth} is not available in this version; "
+            "start with COSCRIBE_AUTH=none to let everybody on this machine edit"
+        )
     from web.logs import configure_logs
     from web.server import NotEverythingSaved, listen, new_event_loop
 
@@ -102,22 +107,15 @@ def serve(**options: Any) -> None:
 
 
 async def _serve(settings: "Settings", sockets: "list[socket.socket]") -> None:
-    from web.first_run import first_run_link
-    from web.operator import local_url, new_operator_key, operator_file
     from web.server import serve, url_of
 
     database = await _open_for_service(settings)
-    url, key = url_of(settings.host, sockets), new_operator_key()
+
+    def announce() -> None:
+        print(f"Coscribe is ready on {url_of(settings.host, sockets)}", flush=True)
+
     try:
-        link = await first_run_link(settings, database, url)
-
-        def announce() -> None:
-            print(f"Coscribe is ready on {url}", flush=True)
-            if link is not None:
-                print(f"Become its first administrator (the link works once): {link}", flush=True)
-
-        with operator_file(settings, local_url(url), key):
-            await serve(settings, database, sockets, announce, operator_key=key)
+        await serve(settings, database, sockets, announce)
     finally:
         await database.close()
 

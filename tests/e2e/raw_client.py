@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from pycrdt import Doc, TransactionEvent
 from websockets.asyncio.client import ClientConnection, connect
@@ -11,9 +11,15 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.e2e import wire
 from tests.e2e.replica import new_doc
-from tests.servers import ServerProcess
 
 Outgoing = bytes | str | Iterable[bytes]
+
+
+class Address(Protocol):
+    """What a client has to know of a server, or of a proxy before it."""
+
+    @property
+    def ws_url(self) -> str: ...
 
 
 class Disconnected(AssertionError):
@@ -27,7 +33,7 @@ class RawClient:
         doc: what the client already has; an empty document by default.
     """
 
-    def __init__(self, server: ServerProcess, document: str, doc: Doc[Any] | None = None) -> None:
+    def __init__(self, server: Address, document: str, doc: Doc[Any] | None = None) -> None:
         self.server = server
         self.document = document
         self.doc = doc or new_doc()

@@ -45,7 +45,10 @@ def items_of(doc: Doc[Any]) -> list[Any]:
 
 def state_vector(doc: Doc[Any]) -> dict[int, int]:
     """Next clock by client id."""
-    encoded = doc.get_state()
+    return decode_vector(doc.get_state())
+
+
+def decode_vector(encoded: bytes) -> dict[int, int]:
     count, position = read_varuint(encoded)
     clocks: dict[int, int] = {}
     for _ in range(count):

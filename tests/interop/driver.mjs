@@ -12,13 +12,14 @@ import { WebsocketProvider as Version3 } from 'y-websocket'
 import { WebsocketProvider as Version2 } from 'y-websocket-2'
 import * as Y from 'yjs'
 import { declareRoots, dump, edit, editRandomly, replay } from './document.mjs'
+import { editTagged } from './tagged.mjs'
 
 const providers = { 2: Version2, 3: Version3 }
 const SAVED = 102
 
 /** One Y.Doc and its provider. */
 class Client {
-  constructor ({ version, url, room, params = {}, connect = true }) {
+  constructor ({ version, url, room, params = {}, connect = true, maxBackoffTime = 2500 }) {
     this.doc = new Y.Doc()
     declareRoots(this.doc)
     this.opens = 0
@@ -28,7 +29,7 @@ class Client {
     this.watchers = new Set()
     // disableBc: in one process a BroadcastChannel would carry the edits past the server
     this.provider = new providers[version](url, room, this.doc, {
-      params, connect, WebSocketPolyfill: WebSocket, disableBc: true
+      params, connect, maxBackoffTime, WebSocketPolyfill: WebSocket, disableBc: true
     })
     this.provider.on('status', ({ status }) => {
       if (status === 'connected') this.opens++
@@ -96,7 +97,7 @@ class Client {
   /** Lose the connection without a close frame or a farewell, as when a cable is pulled, and stay away. */
   drop () {
     this.provider.shouldConnect = false
-    this.provider.ws.terminate()
+    this.provider.ws?.terminate()
   }
 }
 
@@ -117,6 +118,7 @@ const handlers = {
   },
   edit: ({ client, operations }) => edit(client.doc, operations),
   random: ({ client, ...options }) => editRandomly(client.doc, options),
+  tagged: ({ client, ...options }) => editTagged(client.doc, options),
   apply: ({ client, update }) => Y.applyUpdate(client.doc, Buffer.from(update, 'base64')),
   wait: ({ client, for: name, timeoutMs }) => client.until(() => conditions[name](client), name, timeoutMs),
   saved: ({ client, timeoutMs }) => client.saved(timeoutMs),

@@ -97,7 +97,8 @@ class Node:
             else:
                 future.set_result(answer["ok"])
         for future in self._waiting.values():
-            future.set_exception(DriverError("Node ended"))
+            if not future.done():
+                future.set_exception(DriverError("Node ended"))
 
     async def call(self, name: str, **request: Any) -> Any:
         """Send one request and wait for its answer.
@@ -113,10 +114,25 @@ class Node:
         return await future
 
     async def open(
-        self, name: str, url: str, room: str, *, version: Version = 3, params: dict[str, str] | None = None
+        self,
+        name: str,
+        url: str,
+        room: str,
+        *,
+        version: Version = 3,
+        params: dict[str, str] | None = None,
+        max_backoff_ms: int = 2500,
     ) -> "NodeClient":
         """A new client with an empty document, connecting."""
-        client_id = await self.call("open", client=name, version=version, url=url, room=room, params=params or {})
+        client_id = await self.call(
+            "open",
+            client=name,
+            version=version,
+            url=url,
+            room=room,
+            params=params or {},
+            maxBackoffTime=max_backoff_ms,
+        )
         return NodeClient(self, name, client_id)
 
     async def replay(self, updates: Iterable[bytes], *, maps: Sequence[str] = ()) -> YjsState:
@@ -142,6 +158,12 @@ class NodeClient:
 
     async def edit_randomly(self, *, seed: int, count: int, tag: str | None = None) -> None:
         await self._call("random", seed=seed, count=count, tag=tag or self.name)
+
+    async def edit_tagged(
+        self, inserts: Sequence[tuple[str, str]], deletes: Sequence[tuple[str, str]], *, at: float
+    ) -> None:
+        """Insert and delete elements, pairs of a root and a tag (see `tagged.mjs`), in one transaction."""
+        await self._call("tagged", inserts=list(inserts), deletes=list(deletes), at=at)
 
     async def apply(self, update: bytes) -> None:
         """Apply an update to the document as if it came from elsewhere; the provider passes it on."""

@@ -1,0 +1,158 @@
+"""Reads a document back in every way there is, and compares.
+
+Ways: every live client; a new client; SQL replay in pycrdt; the same rows in yjs; the rows merged into one update; the
+checkpoint and the rows after it; the REST export; the REST feed, row by row. Once the server is quiet all of them must
+hold the same content, state vector and deletions, with nothing pending.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from pycrdt import Doc, merge_updates
+
+from tests.checker import elements
+from tests.checker.history import History
+from tests.checker.invariants import Reading, Violated, Violation, check
+from tests.checker.rows import Database, StoredRow
+from tests.checker.workload import Writer
+from tests.e2e.feed import read_all
+from tests.e2e.raw_client import RawClient
+from tests.e2e.replica import Dump, new_doc, replay
+from tests.interop.node import Node, YjsState
+from tests.servers import ServerProcess
+
+
+@dataclass
+class Reader:
+    """Everything needed to read a document back, and how much was read."""
+
+    server: ServerProcess
+    database: Database
+    node: Node
+    http: httpx.AsyncClient
+    history: History
+    readings: int = 0
+    kinds: set[str] = field(default_factory=set)
+
+    async def after_a_kill(self, document: str) -> None:
+        """While no client is back yet: nobody can heal a loss. From the log and over REST."""
+        rows = await self._rows(document)
+        self.examine(document, "SQL replay after a kill", replay(row.payload for row in rows))
+
+    async def quiet(self, document: str, writers: Sequence[Writer], when: str) -> None:
+        """Everything there is, and that it is the same.
+
+        Raises:
+            Violated.
+        """
+        rows = await self._rows(document)
+        payloads = [row.payload for row in rows]
+        states = await self._states(document, rows)
+        for writer in writers:
+            state = await writer.state()
+            if state is not None:
+                states[f"the live client {writer.name}"] = state
+        for source, state in states.items():
+            self.examine(document, f"{source} {when}", _doc(state))
+        content = await self._compare(document, when, payloads, states)
+        self.readings += 1
+        check(self.history, Reading(document, f"the rows in yjs {when}", elements.read_dump(content)))
+
+    async def same_everywhere(self, document: str) -> None:
+        """A document of which nobody knows what should be in it: it is readable, and all readers agree.
+
+        Raises:
+            Violated.
+        """
+        rows = await self.database.rows(document)
+        if rows:
+            states = await self._states(document, rows)
+            await self._compare(document, "corrupted", [row.payload for row in rows], states)
+
+    async def _states(self, document: str, rows: list[StoredRow]) -> dict[str, bytes]:
+        payloads = [row.payload for row in rows]
+        return {
+            "SQL replay": replay(payloads).get_update(),
+            "merged updates": _merged(payloads),
+            "checkpoint and tail": await self._cold(document, rows),
+            "REST export": await self._export(document),
+            "a new client": await self._newcomer(document),
+        }
+
+    def examine(self, document: str, source: str, doc: Doc[Any]) -> None:
+        self.readings += 1
+        self.kinds.add(source.split(" c")[0] if source.startswith("the live") else source)
+        check(self.history, Reading(document, source, elements.read(doc)))
+
+    async def _rows(self, document: str) -> list[StoredRow]:
+        """The log, read from the database, which must be what the feed gives and hold what was ever read before."""
+        rows = await self.database.rows(document)
+        if not rows:
+            return []  # It may not even exist yet; what should be in it is checked with the rest.
+        fed = [StoredRow(row.seq, row.payload) for row in await read_all(self.http, self.server, document)]
+        if fed != rows:
+            differs = next(
+                (n for n, (a, b) in enumerate(zip(fed, rows, strict=False)) if a != b), min(len(fed), len(rows))
+            )
+            self._fail("feeds", document, "REST feed", f"row {differs + 1} differs from SQL ({len(fed)}, {len(rows)})")
+        before = self.database.seen(document)
+        if rows[: len(before)] != before:
+            gone = next(n for n, row in enumerate(before) if rows[n : n + 1] != [row])
+            self._fail("append only", document, "SQL", f"row {gone + 1} could be read before, and is gone or changed")
+        await self.database.tags(document)
+        return rows
+
+    async def _cold(self, document: str, rows: list[StoredRow]) -> bytes:
+        checkpoint = await self.database.checkpoint(document)
+        if checkpoint is None:
+            return replay(row.payload for row in rows).get_update()
+        through, state = checkpoint
+        return replay([state, *(row.payload for row in rows[through:])]).get_update()
+
+    async def _export(self, document: str) -> bytes:
+        answer = await self.http.get(self.server.document_url(document, "content"), params={"format": "yjs"})
+        answer.raise_for_status()
+        return answer.content
+
+    async def _newcomer(self, document: str) -> bytes:
+        async with RawClient(self.server, document) as client:
+            return client.doc.get_update()
+
+    async def _compare(self, document: str, when: str, payloads: list[bytes], states: dict[str, bytes]) -> Dump:
+        """Every state must be what the rows make in yjs; their content."""
+        reference = await self.node.replay(payloads)
+        if reference.pending:
+            self._fail("convergence", document, f"the rows in yjs {when}", "something is pending")
+        for source, state in states.items():
+            other = await self.node.replay([state])
+            if other.replica != reference.replica:
+                self._fail("convergence", document, f"{source} {when}", _difference(other, reference))
+        return reference.content
+
+    def _fail(self, invariant: str, document: str, source: str, witness: str) -> None:
+        raise Violated(Violation(invariant, f"{document}, {source}", witness))
+
+
+def _doc(state: bytes) -> Doc[Any]:
+    doc = new_doc()
+    doc.apply_update(state)
+    return doc
+
+
+def _merged(payloads: list[bytes]) -> bytes:
+    return _doc(merge_updates(*payloads)).get_update() if payloads else _doc(b"\x00\x00").get_update()
+
+
+def _difference(found: YjsState, expected: YjsState) -> str:
+    names = ("content", "state vector", "deletions", "pending")
+    for name, a, b in zip(names, found.replica, expected.replica, strict=True):
+        if a != b:
+            return f"its {name} differs from that of the rows in yjs: {_short(a)} instead of {_short(b)}"
+    return "equal"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 400 else text[:400] + " …"
