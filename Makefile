@@ -5,8 +5,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Accounts arrive with a later release; until then a checkout serves this machine only, without sign-in.
-export COSCRIBE_AUTH ?= none
 
 help:
 	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"

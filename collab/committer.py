@@ -50,12 +50,10 @@ class Batch:
     outcome: Outcome | None = None
     when_done: list[Callable[[Outcome], None]] = field(default_factory=list)
     """Called once each, in order."""
+    size: int = 0
+    """Bytes of all payloads, from when it is submitted."""
     checkpoint: "MergedState | None" = None
     """The document right after this batch, when a checkpoint is due."""
-
-    @property
-    def size(self) -> int:
-        return sum(len(update.payload) for update in self.updates)
 
     def finish(self, outcome: Outcome) -> None:
         """Tell everybody who waits."""
@@ -89,6 +87,7 @@ class Committer:
         """False while the log refuses to be written."""
 
     def submit(self, owner: BatchOwner, batch: Batch) -> None:
+        batch.size = sum([len(update.payload) for update in batch.updates])
         self._stats.unsaved_bytes += batch.size
         self._queue.append((owner, batch))
         if len(self._queue) == 1:
@@ -129,7 +128,7 @@ class Committer:
             owner.lost(DocumentNotFound("this document has been deleted"))
             return
         for (owner, batches), append, seq in zip(groups, appends, seqs, strict=True):
-            self._stats.unsaved_bytes -= sum(batch.size for batch in batches)
+            self._stats.unsaved_bytes -= sum([batch.size for batch in batches])
             self._stats.rows_committed += len(append.updates)
             owner.committed(batches, seq, len(append.updates))
 

@@ -5,6 +5,7 @@
     │ ├ MalformedMessage   not valid lib0 / Yjs encoding
     │ ├ UnknownMessage     a message type the dialect does not know
     │ ├ MessageTooLarge    larger than a limit of Settings
+    │ ├ BadFile            a file to be imported that is damaged, or not what it should be
     │ ├ UnsafeUpdate       well-formed, but this server's CRDT cannot hold it
     │ └ LimitExceeded      well-formed, but more of it than a limit of Settings allows
     ├ AccessError        who sent it may not
@@ -54,6 +55,10 @@ class UnknownMessage(ProtocolError):
 
 class MessageTooLarge(ProtocolError):
     close_code = 1009
+
+
+class BadFile(ProtocolError):
+    """A file to be imported that is damaged or not what it should be. The text names the part of it."""
 
 
 class UnsafeUpdate(ProtocolError):

@@ -15,28 +15,34 @@ from collab.session import Session
 class FanOut:
     def __init__(self, frame: FrameEncoder) -> None:
         self._frame = frame
-        self._sessions: dict[Session, None] = {}
-        self._writes: tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...] = ()
+        self._sessions: dict[Session, Callable[[bytes], None] | None] = {}
+        self._writes: tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...] | None = ()
+        """By dialect; None when somebody came or went since. A thousand who come at once are sorted once."""
 
     def add(self, session: Session) -> None:
         self._sessions[session] = None
-        self._regroup()
+        self._writes = None
 
     def discard(self, session: Session) -> None:
         if session in self._sessions:
             del self._sessions[session]
-            self._regroup()
+            self._writes = None
 
-    def _regroup(self) -> None:
+    def _regroup(self) -> tuple[tuple[Dialect, tuple[Callable[[bytes], None], ...]], ...]:
         groups: dict[Dialect, list[Callable[[bytes], None]]] = {}
         for session in self._sessions:
-            groups.setdefault(session.dialect, []).append(session.write)
+            write = self._sessions[session] = session.connection.write
+            groups.setdefault(session.dialect, []).append(write)
         self._writes = tuple((dialect, tuple(writes)) for dialect, writes in groups.items())
+        return self._writes
 
     def send(self, encode: Callable[[Dialect, bytes], bytes], payload: bytes, *, skip: Session | None) -> None:
         """Write to everybody but `skip`. A write may take its own session out; that holds from the next call on."""
-        skipped = None if skip is None else skip.write
-        for dialect, writes in self._writes:
+        groups = self._writes
+        if groups is None:
+            groups = self._regroup()
+        skipped = None if skip is None else self._sessions.get(skip)
+        for dialect, writes in groups:
             if len(writes) == 1 and writes[0] is skipped:
                 continue
             frame = self._frame(encode(dialect, payload))

@@ -9,6 +9,7 @@ transport messages. Payloads are the same in every dialect:
     AWARENESS     a y-protocols awareness update (`collab.awareness`)
     QUERY_AWARENESS  empty: "who is here?"
     ACK_REQUEST   opaque: "say it back when everything I sent before is committed"
+    ROLE_REQUEST  empty: "tell me what I may do here, now and whenever it changes"
 """
 
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ UPDATE: Final = 2
 AWARENESS: Final = 3
 QUERY_AWARENESS: Final = 4
 ACK_REQUEST: Final = 5
+ROLE_REQUEST: Final = 6
 
 
 class Dialect(Protocol):
@@ -52,4 +54,8 @@ class Dialect(Protocol):
 
     def refusal(self, reason: str) -> bytes:
         """Tells the client that something it sent was not accepted, while the connection stays open."""
+        ...
+
+    def role(self, role: str) -> bytes:
+        """Answer to a ROLE_REQUEST, and news of another role."""
         ...

@@ -2,29 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from collab.types import DocumentId, Seq
 
 
-@dataclass(frozen=True, slots=True)
-class NewUpdate:
+class NewUpdate(NamedTuple):
     """One row to be appended: a validated Yjs v1 update and who sent it."""
 
     user_id: str | None
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Rows of one document, in the order in which they must be replayed. Never empty."""
 
     document: DocumentId
     updates: tuple[NewUpdate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredUpdate:
+class StoredUpdate(NamedTuple):
     """One committed row."""
 
     seq: Seq

@@ -48,6 +48,8 @@ _REPEATS_BYTES = 512
 """A deletion of this size, and nothing else, may well be one that the document has."""
 _TAIL_ROWS = 64
 _TAIL_BYTES = 16 * 1024
+_QUIET_SECONDS = 0.002
+"""After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to join it."""
 _IDLE_COST = 0.0001
 """Flushes cheaper than this many seconds need no rest."""
 
@@ -179,6 +181,8 @@ class Room:
         """Let `session` take part. Our sync step 1 goes first: the client's answer, which holds its offline edits, is
         then on the wire before the client believes to be synced."""
         self.stats.connections += 1
+        # What is pending belongs to those who were here: the newcomer gets it with its sync step 2.
+        self.flush()
         self.sessions.add(session)
         self._fanout.add(session)
         if not self.reloading:
@@ -196,6 +200,10 @@ class Room:
         self._retry_waiting()
         if not self.sessions:
             self._host.emptied(self)
+
+    def drop_held(self, session: Session) -> None:
+        """Forget what of `session` waits: it may not write any more."""
+        self._waiting.discard(session)
 
     def close(self, error: CollabError) -> None:
         """End every session with `error`, and take nothing more. What was accepted still goes into the log."""
@@ -242,6 +250,12 @@ class Room:
                     raise UnsafeUpdate(_UNSAFE)
                 self.live.clocks[client] = end
                 session.batch = self._enqueue(session, session.grant.user_id, payload)
+                if self._timer is None:
+                    quiet = self._clock.time() - self._flushed_at
+                    if quiet > _QUIET_SECONDS and quiet > self._rest():
+                        self.flush()
+                    else:
+                        self._schedule()
                 return
         self._receive_any(session, payload, scanned, from_sync)
 
@@ -371,6 +385,7 @@ class Room:
                     if types and session is not None:
                         self._ids.bind(session, ClientId(client))
             self._enqueue(session, user_id, payload)
+            self._schedule()
         # Without news it may still repeat an edit that is not committed yet: then it is saved with that one.
         batch = self._newest_batch()
         if session is not None:
@@ -379,8 +394,6 @@ class Room:
 
     def _enqueue(self, session: Session | None, user_id: str | None, payload: bytes) -> Batch:
         self._pending.append((session, user_id, payload))
-        if self._timer is None:
-            self._schedule()
         batch = self._batch
         if batch is None:
             batch = self._batch = Batch()

@@ -4,14 +4,24 @@ S1  Every message is decoded and scanned completely before any of it takes effec
 S2  Who may not write changes nothing: the update is neither applied, relayed nor stored, and the client is told.
 S3  After a refusal nothing is acknowledged on this connection any more.
 S4  A fault in a message ends this session alone.
+S5  A grant is never changed, only replaced: from that moment on every message is judged by the new one.
 """
 
 import contextlib
 from typing import TYPE_CHECKING
 
-from collab.errors import CollabError, MalformedMessage, MessageTooLarge
+from collab.errors import CollabError, MalformedMessage, MessageTooLarge, RoomClosed
 from collab.guard import Panicked
-from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, SYNC_STEP_1, SYNC_STEP_2, UPDATE, Dialect
+from collab.messages import (
+    ACK_REQUEST,
+    AWARENESS,
+    QUERY_AWARENESS,
+    ROLE_REQUEST,
+    SYNC_STEP_1,
+    SYNC_STEP_2,
+    UPDATE,
+    Dialect,
+)
 from collab.ports import Connection
 from collab.scanner import ScannedUpdate, scan_update
 from collab.types import ClientId, Grant
@@ -57,7 +67,7 @@ class Session:
         "open",
         "refused",
         "room",
-        "write",
+        "tells_role",
     )
 
     def __init__(self, room: "Room", grant: Grant, connection: Connection, dialect: Dialect) -> None:
@@ -65,7 +75,6 @@ class Session:
         self.grant = grant
         self.connection = connection
         self.dialect = dialect
-        self.write = connection.write
         self.open = True
         self.refused = False
         self.batch: Batch | None = None
@@ -79,6 +88,8 @@ class Session:
         """State vector of what the client has, while it reads too slowly to be in the fan-out."""
         self.asked = False
         """Meanwhile the client sent a sync step 1, which is to be answered."""
+        self.tells_role = False
+        """The client asked to be told its role."""
 
     def receive(self, message: bytes) -> None:
         """One whole message from the client."""
@@ -103,6 +114,9 @@ class Session:
                 self._receive_ack_request(payload)
             elif kind == QUERY_AWARENESS:
                 self.room.send_presence(self)
+            elif kind == ROLE_REQUEST:
+                self.tells_role = True
+                self._send_role()
         except CollabError as error:
             self.end(error)
         except Panicked:
@@ -114,11 +128,33 @@ class Session:
         if self.open:
             self.room.set_writable(self, ready)
 
+    def regrant(self, grant: Grant) -> None:
+        """Somebody's role has changed while connected (rule S5)."""
+        may_write, self.grant = self.grant.may_write, grant
+        if not self.open:
+            return
+        if self.refused and grant.may_write:
+            # Its copy holds edits that were refused. Nothing may be acknowledged before they are here (rule S3), and a
+            # new connection is how they come.
+            self.end(RoomClosed("you may write now; connect again"))
+            return
+        if may_write and not grant.may_write:
+            if self.held:
+                self.room.drop_held(self)
+                self.refused = True
+            self.acks.clear()
+            self.send(self.dialect.refusal(READ_ONLY))
+        if self.tells_role:
+            self._send_role()
+
+    def _send_role(self) -> None:
+        self.send(self.dialect.role(self.grant.role.name.lower()))
+
     def send(self, message: bytes) -> None:
         """Write one message of our dialect to this client alone."""
         # The transport reports a dead socket by `closed`, at its own time.
         with contextlib.suppress(RuntimeError):
-            self.write(self.room.frame(message))
+            self.connection.write(self.room.frame(message))
 
     def closed(self) -> None:
         """The socket is gone. Idempotent."""

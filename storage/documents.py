@@ -145,7 +145,7 @@ class SqlDocuments:
 
         def work(connection: Connection) -> DocumentInfo:
             create_document(connection, document, title=title, epoch=epoch, now_ms=now_ms)
-            return _get(connection, document)
+            return get_document(connection, document)
 
         created = await self._transactions.write(work)
         # The epoch tells ours from somebody else's, also when a lost transaction had to be tried again.
@@ -154,7 +154,7 @@ class SqlDocuments:
         return created
 
     async def get(self, document: DocumentId) -> DocumentInfo:
-        return await self._transactions.read(lambda connection: _get(connection, document))
+        return await self._transactions.read(lambda connection: get_document(connection, document))
 
     async def list(
         self,
@@ -175,11 +175,11 @@ class SqlDocuments:
             if after is not None:
                 chosen.append(documents.c.name > after)
             if query:
-                chosen.append(_contains(connection, fold(query)))
+                chosen.append(matches(connection, fold(query)))
             if quarantined:
                 chosen.append(quarantines.c.reason.is_not(None))
             statement = _SELECT.where(*chosen).order_by(documents.c.name).limit(limit)
-            return [_info(row) for row in connection.execute(statement)]
+            return [document_info(row) for row in connection.execute(statement)]
 
         return await self._transactions.read(work)
 
@@ -197,7 +197,7 @@ class SqlDocuments:
     async def _update(self, document: DocumentId, **values: Any) -> DocumentInfo:
         def work(connection: Connection) -> DocumentInfo:
             connection.execute(update(documents).where(documents.c.name == document).values(**values))
-            return _get(connection, document)
+            return get_document(connection, document)
 
         return await self._transactions.write(work)
 
@@ -212,28 +212,32 @@ def is_findable(query: str) -> bool:
     return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in query)
 
 
-def _contains(connection: Connection, folded: str) -> ColumnElement[bool]:
+def matches(connection: Connection, folded: str) -> ColumnElement[bool]:
+    """Rule D4, for text that `fold` has prepared."""
     # Not LIKE: it has wildcards to escape, and SQLite's limits the length of its pattern.
     position = func.instr if connection.dialect.name == "sqlite" else func.strpos
     return or_(position(func.lower(documents.c.name), folded) > 0, position(documents.c.title_folded, folded) > 0)
 
 
-_SELECT = select(
+DOCUMENT_COLUMNS = (
     documents,
     quarantines.c.reason,
     quarantines.c.at_ms.label("quarantined_at_ms"),
     quarantines.c.through_seq.label("readable_through"),
-).outerjoin(quarantines)
+)
+"""What `document_info` needs, of documents joined with quarantines."""
+_SELECT = select(*DOCUMENT_COLUMNS).select_from(documents.outerjoin(quarantines))
 
 
-def _get(connection: Connection, document: DocumentId) -> DocumentInfo:
+def get_document(connection: Connection, document: DocumentId) -> DocumentInfo:
+    """`Documents.get`, in the transaction of the caller."""
     row = connection.execute(_SELECT.where(documents.c.name == document)).one_or_none()
     if row is None:
         raise DocumentNotFound(f"there is no document {document}")
-    return _info(row)
+    return document_info(row)
 
 
-def _info(row: Row[Any]) -> DocumentInfo:
+def document_info(row: Row[Any]) -> DocumentInfo:
     return DocumentInfo(
         id=DocumentId(row.name),
         title=row.title,

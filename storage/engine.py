@@ -8,12 +8,17 @@ from typing import Self
 
 from sqlalchemy.engine import URL
 
+from storage.access import SqlAccess
+from storage.accounts import SqlAccounts
+from storage.audit_log import AuditLog
+from storage.credentials import SqlCredentials
 from storage.documents import SqlDocuments
 from storage.errors import wrap_db_errors
 from storage.history import SqlHistory
 from storage.postgresql import PostgresBackend
 from storage.quarantine import SqlQuarantine
 from storage.schema import own_revisions, require_current, schema_state, state_of
+from storage.sharing import SqlSharing
 from storage.sqlite import SqliteBackend
 from storage.transactions import Backend, Transactions
 from storage.update_log import SqlUpdateLog
@@ -31,13 +36,24 @@ class Database:
     documents: SqlDocuments
     quarantine: SqlQuarantine
     history: SqlHistory
+    accounts: SqlAccounts
+    access: SqlAccess
+    sharing: SqlSharing
+    credentials: SqlCredentials
+    audit: AuditLog
 
     def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
+        self.now_ms = now_ms
         self._transactions = transactions
         self.log = SqlUpdateLog(transactions, now_ms=now_ms)
         self.documents = SqlDocuments(transactions, now_ms=now_ms)
         self.quarantine = SqlQuarantine(transactions, now_ms=now_ms)
         self.history = SqlHistory(transactions, now_ms=now_ms)
+        self.accounts = SqlAccounts(transactions, now_ms=now_ms)
+        self.access = SqlAccess(transactions, now_ms=now_ms)
+        self.sharing = SqlSharing(transactions, now_ms=now_ms)
+        self.credentials = SqlCredentials(transactions, now_ms=now_ms)
+        self.audit = AuditLog(transactions, now_ms=now_ms)
 
     @classmethod
     async def open(

@@ -6,6 +6,12 @@
     │ └ TransactionLost             the connection or the transaction died: worth another try at once
     ├ StoreBroken                 the disk failed under a write: acknowledge nothing more
     ├ DocumentExists              the name is taken, if only in the bin
+    ├ NameTaken                   somebody has this name or e-mail address
+    ├ PersonNotFound              no account has this id
+    ├ LinkNotValid                an invitation or share link that is unknown, used up, expired or revoked
+    ├ EntryNotFound               a sign-in, token, link or invitation that is not there, or not yours
+    ├ LastAdministrator           somebody has to be able to administrate
+    ├ OwnerStays                  ownership is transferred, never taken away
     ├ SchemaBehind                the database waits for `coscribe db upgrade`
     └ UnsupportedDatabase         the URL names no database that Coscribe can use
 
@@ -42,6 +48,34 @@ class StoreBroken(StoreError):
 
 class DocumentExists(StoreError):
     """A document of this name exists already, perhaps in the bin."""
+
+
+class NameTaken(StoreError):
+    """Somebody else has this name or e-mail address. `field` says which: `name` or `email`."""
+
+    def __init__(self, text: str, field: str = "name") -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class PersonNotFound(StoreError):
+    """No account has this id."""
+
+
+class LinkNotValid(StoreError):
+    """The link is unknown, used up, expired or revoked: which one is nobody's business."""
+
+
+class EntryNotFound(StoreError):
+    """There is no such sign-in, token, link or invitation, or it is somebody else's."""
+
+
+class LastAdministrator(StoreError):
+    """The server would be left without an administrator who can sign in."""
+
+
+class OwnerStays(StoreError):
+    """A document's owner changes by transfer alone."""
 
 
 class SchemaBehind(StoreError):

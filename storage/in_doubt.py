@@ -86,6 +86,8 @@ class InDoubt:
 
     def claim(self, appends: Sequence[Append], answers: Sequence[Seq | None]) -> None:
         """The caller has been told these answers: asking for them once more stores them anew."""
+        if not self._stored:
+            return
         for append, seq in zip(appends, answers, strict=True):
             known = self._stored.get(append)
             if seq is not None and known is not None and seq in known:

@@ -3,10 +3,10 @@
 import json
 import secrets
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, any_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -48,6 +48,34 @@ def lock_heads(connection: Connection, names: Collection[DocumentId]) -> dict[st
     wanted = sorted(names)
     rows = connection.execute(_LOCK[dialect], {"names": json.dumps(wanted) if dialect == "sqlite" else wanted})
     return {name: Head(pk, head_seq) for name, pk, head_seq in rows}
+
+
+_MOVE_ON_SQLITE = """
+    UPDATE documents SET head_seq = head_seq + counts.value, updated_at_ms = ?
+    FROM json_each(?) AS counts WHERE documents.name = counts.key RETURNING name, pk, head_seq
+"""
+_MOVE = (
+    update(documents)
+    .values(head_seq=documents.c.head_seq + bindparam("rows"), updated_at_ms=bindparam("now"))
+    .where(documents.c.pk == bindparam("document_pk"))
+)
+
+
+def move_heads(connection: Connection, rows: Mapping[DocumentId, int], now_ms: int) -> dict[str, Head]:
+    """Move each document's head by so many rows, and lock the documents until the transaction ends.
+
+    Returns:
+        The heads as they were before; documents that do not exist are missing.
+    """
+    if connection.dialect.name == "sqlite":
+        # One statement does it all. The transaction itself is the lock.
+        moved = connection.exec_driver_sql(_MOVE_ON_SQLITE, (now_ms, json.dumps(rows)))
+        return {name: Head(pk, seq - rows[name]) for name, pk, seq in moved}
+    heads = lock_heads(connection, rows.keys())
+    changes = [{"document_pk": head.pk, "rows": rows[DocumentId(name)], "now": now_ms} for name, head in heads.items()]
+    if changes:
+        connection.execute(_MOVE, changes)
+    return heads
 
 
 def new_epoch() -> str:

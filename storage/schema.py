@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from alembic import command
@@ -20,7 +21,8 @@ from sqlalchemy.engine import URL
 from collab.errors import SchemaTooNew, StoreUnavailable
 from storage.errors import SchemaBehind, wrap_db_errors
 from storage.postgresql import single_connection_engine
-from storage.sqlite import FileLock, reader_engine, writer_engine
+from storage.sqlite import BUSY_TIMEOUT_MS, FileLock, writer_engine
+from storage.sqlite_readers import Readers
 from storage.url import describe, is_sqlite, parse_database_url, sqlite_path
 
 _version = table("alembic_version", column("version_num"))
@@ -78,13 +80,23 @@ async def schema_state(url: str) -> SchemaState:
     if is_sqlite(parsed) and not await asyncio.to_thread(_sqlite_file_exists, parsed):
         return SchemaState.BEHIND
     revisions = await asyncio.to_thread(own_revisions)
-    engine = reader_engine(sqlite_path(parsed), 1) if is_sqlite(parsed) else single_connection_engine(parsed)
-    try:
-        with wrap_db_errors(describe(parsed), writing=True):
+    with wrap_db_errors(describe(parsed), writing=True):
+        if is_sqlite(parsed):
+            return await _sqlite_state(sqlite_path(parsed), revisions)
+        engine = single_connection_engine(parsed)
+        try:
             async with engine.connect() as connection:
                 return await connection.run_sync(state_of, revisions)
+        finally:
+            await engine.dispose()
+
+
+async def _sqlite_state(path: Path, revisions: Revisions) -> SchemaState:
+    readers = Readers(path, 1, busy_timeout_ms=BUSY_TIMEOUT_MS)
+    try:
+        return await readers.run(lambda connection: state_of(connection, revisions))
     finally:
-        await engine.dispose()
+        await readers.close()
 
 
 def state_of(connection: Connection, revisions: Revisions) -> SchemaState:

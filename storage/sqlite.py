@@ -6,8 +6,7 @@ Rule E1: one connection writes, with WAL and synchronous=FULL; it also does ever
 Rule E2: every other connection is read-only.
 Rule E3: a lock file beside the database keeps a second server out.
 
-The writer is a synchronous connection, so a whole transaction is one hop to its thread. The readers go through
-aiosqlite, a thread for each connection.
+Each connection has a thread of its own, the readers aiosqlite's, and a whole transaction is one hop to it.
 """
 
 import asyncio
@@ -15,18 +14,18 @@ import fcntl
 import logging
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, NullPool, create_engine, event
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from collab.errors import StoreUnavailable
 from storage.errors import disk_failed
+from storage.sqlite_readers import Readers
 
 T = TypeVar("T")
 
@@ -37,6 +36,8 @@ CHECKPOINT_COMMITS = 500
 """A checkpoint of the WAL is due after so many commits …"""
 CHECKPOINT_GROWTH_BYTES = 4 * 1024 * 1024
 """… or when the WAL file has grown by so much since the last one."""
+JOBS_MAX = 64
+"""Transactions that are committed together at the most."""
 WAL_KEPT_BYTES = 64 * 1024 * 1024
 """A WAL file that grew beyond this is cut back when it starts over."""
 
@@ -47,7 +48,7 @@ class SqliteBackend:
     def __init__(self, path: Path, lock: "FileLock | None", writer: "Writer | None", readers: int) -> None:
         self._lock = lock
         self._writer = writer
-        self._readers = reader_engine(path, readers)
+        self._readers = Readers(path, readers, busy_timeout_ms=BUSY_TIMEOUT_MS)
 
     @classmethod
     async def open(cls, path: Path, *, exclusive: bool, readers: int) -> Self:
@@ -68,8 +69,7 @@ class SqliteBackend:
         return cls(path, lock, writer, readers)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        async with self._readers.connect() as connection:
-            return await connection.run_sync(work)
+        return await self._readers.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         assert self._writer is not None
@@ -77,11 +77,19 @@ class SqliteBackend:
 
     async def close(self) -> None:
         # The writer goes last: whoever closes last writes the WAL back into the file.
-        await self._readers.dispose()
+        await self._readers.close()
         if self._writer is not None:
             await self._writer.close()
         if self._lock is not None:
             self._lock.release()
+
+
+class _Job(Generic[T]):
+    """One transaction that waits for the writer, and its result."""
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
+        self.future: Future[T] = Future()
 
 
 class Writer:
@@ -92,6 +100,7 @@ class Writer:
         self._engine = writer_engine(path)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="coscribe-sqlite-writer")
         self._connection: Connection | None = None
+        self._jobs: deque[_Job[Any]] = deque()
         self._commits = 0
         self._wal_bytes = 0
         self._checkpoint_error: Exception | None = None
@@ -107,8 +116,15 @@ class Writer:
         return writer
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction on the writer's thread and commit it durably."""
-        return await self._call(lambda: self._transact(work))
+        """Run `work` on the writer's thread and commit it durably.
+
+        What waits there at the same time is committed together: a commit costs the disk a millisecond, whatever is in
+        it. `work` may run twice, when something that it was to be committed with fails.
+        """
+        job = _Job(work)
+        self._jobs.append(job)
+        await self._call(self._transact_waiting)
+        return job.future.result()
 
     async def close(self) -> None:
         await self._call(self._disconnect)
@@ -131,17 +147,43 @@ class Writer:
         with self._connection.begin():
             pass  # BEGIN IMMEDIATE finds out whether the file can be written
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact_waiting(self) -> None:
+        """Settle every job that waits. Each job calls this once, so that most calls find nothing left to do."""
+        jobs: list[_Job[Any]] = []
+        while self._jobs and len(jobs) < JOBS_MAX:
+            jobs.append(self._jobs.popleft())
+        if len(jobs) > 1 and self._transact(jobs):
+            return
+        for job in jobs:
+            self._transact([job])
+
+    def _transact(self, jobs: "list[_Job[Any]]") -> bool:
+        """Commit `jobs` in one transaction and settle them. When one of several fails, nothing is written and settled;
+        returns False then."""
         assert self._connection is not None
-        if self._checkpoint_error is not None:
-            raise self._checkpoint_error
-        with self._connection.begin():
-            result = work(self._connection)
+        try:
+            if self._checkpoint_error is not None:
+                raise self._checkpoint_error
+            transaction = self._connection.begin()
+            try:
+                results = [job.work(self._connection) for job in jobs]
+            except BaseException:
+                transaction.rollback()
+                if len(jobs) > 1:
+                    return False
+                raise
+            transaction.commit()
+        except BaseException as error:
+            for job in jobs:
+                job.future.set_exception(error)
+            return True
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)
         self._commits += 1
         if self._checkpoint_is_due():
             # Not here: the rows are durable, their writer should not wait for housekeeping.
             self._executor.submit(self._checkpoint)
-        return result
+        return True
 
     def _checkpoint_is_due(self) -> bool:
         return self._commits >= CHECKPOINT_COMMITS or self._wal_size() > self._wal_bytes + CHECKPOINT_GROWTH_BYTES
@@ -238,28 +280,6 @@ def writer_engine(path: Path) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def reader_engine(path: Path, connections: int) -> AsyncEngine:
-    """An engine whose connections cannot write, each transaction on one snapshot."""
-    url = URL.create("sqlite+aiosqlite", database="file:" + quote(str(path)), query={"mode": "ro", "uri": "true"})
-    engine = create_async_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(driver: Any, _record: object) -> None:
-        driver.isolation_level = None
-        cursor = driver.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        # In one hop to the connection's thread; a cursor of SQLAlchemy's takes three.
-        driver: Any = connection.connection.dbapi_connection
-        driver.run_async(lambda aiosqlite: aiosqlite.execute("BEGIN"))
 
     return engine
 

@@ -1,6 +1,9 @@
 """The tables, as SQLAlchemy Core sees them, and the checksums in them. Migrations create them; a test compares the two.
 
 Documents and people are interned, so that a row of `updates` costs a few integers and its payload.
+
+Secrets (of sign-ins, tokens, links, invitations, tickets) are never stored: only their SHA-256, in hex. They are random
+and long, so nobody finds them from it, and a look-up by digest tells nothing by the time it takes.
 """
 
 import struct
@@ -8,6 +11,7 @@ import zlib
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Integer,
@@ -157,6 +161,150 @@ versions = Table(
     Column("person_pk", ForeignKey("people.pk")),
     Column("name", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    # The author's id in `people`, and the person's in every answer.
+    Column("id", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    # Folded, so that "Ann" and "ANN" are one; without for guests, who share one name and never sign in by it.
+    Column("name_folded", BYTEWISE_TEXT, unique=True),
+    Column("email", Text),
+    Column("email_folded", BYTEWISE_TEXT, unique=True),
+    Column("password_hash", Text),
+    # Issuer and subject of an OpenID provider.
+    Column("oidc_subject", BYTEWISE_TEXT, unique=True),
+    Column("administrator", Boolean, nullable=False),
+    Column("guest", Boolean, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("signed_in_at_ms", BigInteger),
+    Column("suspended_at_ms", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("digest", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("account_pk", ForeignKey("accounts.pk"), nullable=False, index=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("address", Text),
+    Column("agent", Text),
+    # A number that is given again would let somebody end another sign-in than the one that was listed.
+    sqlite_autoincrement=True,
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("digest", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    Column("email", Text),
+    Column("administrator", Boolean, nullable=False),
+    # Whose password the link sets; none when it makes a new account.
+    Column("account_pk", ForeignKey("accounts.pk")),
+    Column("invited_by_pk", ForeignKey("accounts.pk")),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("account_pk", ForeignKey("accounts.pk"), nullable=False, index=True),
+    Column("role", Integer, nullable=False),
+    PrimaryKeyConstraint("document_pk", "account_pk"),
+)
+
+general_access = Table(
+    "general_access",
+    metadata,
+    Column("document_pk", ForeignKey("documents.pk"), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("role", Integer, nullable=False),
+)
+
+share_links = Table(
+    "share_links",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("digest", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False, index=True),
+    Column("role", Integer, nullable=False),
+    Column("created_by_pk", ForeignKey("accounts.pk")),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+link_holders = Table(
+    "link_holders",
+    metadata,
+    Column("link_pk", ForeignKey("share_links.pk"), nullable=False),
+    Column("account_pk", ForeignKey("accounts.pk"), nullable=False, index=True),
+    PrimaryKeyConstraint("link_pk", "account_pk"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("digest", BYTEWISE_TEXT, nullable=False, unique=True),
+    Column("label", Text, nullable=False),
+    # Whose token it is; none for a program that the operator let in under a name of its own.
+    Column("account_pk", ForeignKey("accounts.pk"), index=True),
+    Column("user_name", Text, nullable=False),
+    # JSON: role by pattern of document names.
+    Column("documents", Text, nullable=False),
+    # Issued by the operator: the roles hold whatever the person's own are.
+    Column("by_operator", Boolean, nullable=False),
+    Column("administrator", Boolean, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("used_at_ms", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", BYTEWISE_TEXT, primary_key=True),
+    Column("document", BYTEWISE_TEXT, nullable=False),
+    # JSON: who asked for it, by which credential.
+    Column("visitor", Text, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("user_id", BYTEWISE_TEXT, index=True),
+    Column("user_name", Text),
+    Column("address", Text),
+    Column("action", Text, nullable=False),
+    Column("document", BYTEWISE_TEXT, index=True),
+    Column("details", Text, nullable=False),
+    # Later entries have greater numbers, also after old ones were removed.
+    sqlite_autoincrement=True,
+)
+
+server_values = Table(
+    "server_values",
+    metadata,
+    Column("name", BYTEWISE_TEXT, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 _UPDATE_PLACE = struct.Struct("<qqqq")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Insert, Select, bindparam, func, or_, select
 from sqlalchemy import insert as insert_rows
 
 from collab.errors import CorruptUpdate, DocumentNotFound
@@ -26,7 +26,7 @@ from collab.ports import Append, Checkpoint, LoadedDocument, StoredUpdate, Updat
 from collab.types import DocumentId, Seq
 from storage.in_doubt import InDoubt, Plan, Row
 from storage.people import People
-from storage.rows import Head, create_document, find_document, insert, lock_heads, new_epoch
+from storage.rows import Head, create_document, find_document, insert, move_heads, new_epoch
 from storage.tables import checkpoint_checksum, checkpoints, documents, people, quarantines, update_checksum, updates
 from storage.transactions import Transactions, retry
 
@@ -36,15 +36,10 @@ PAGE_ROWS = 1000
 PAGE_BYTES = 4 * 1024 * 1024
 """How much is fetched and checked before the event loop gets its turn: some milliseconds."""
 
-# These two are the hot path. The driver gets them as text, with rows as tuples in the order of the columns, which takes
-# half the time for each row.
+# The hot path. The driver gets it as text, with rows as tuples in the order of the columns, which takes half the time
+# for each row.
 _INSERT_UPDATES = insert_rows(updates)
-_MOVE_HEAD = (
-    update(documents)
-    .values(head_seq=bindparam("head"), updated_at_ms=bindparam("now"))
-    .where(documents.c.pk == bindparam("document_pk"))
-)
-_driver_texts: dict[tuple[str, Insert | Update], str] = {}
+_driver_texts: dict[tuple[str, Insert], str] = {}
 
 _FIND_WITH_CHECKPOINT = (
     select(
@@ -139,7 +134,7 @@ class SqlUpdateLog:
 
         def write(connection: Connection) -> list[Seq]:
             nonlocal plan
-            heads = _lock(connection, appends)
+            heads = _move_heads(connection, appends, now_ms)
             plan = _plan(appends, heads, person_pks, now_ms)
             _insert(connection, plan)
             return plan.answers
@@ -153,11 +148,13 @@ class SqlUpdateLog:
             raise
 
 
-def _lock(connection: Connection, appends: Sequence[Append]) -> Mapping[str, Head]:
-    names = {append.document for append in appends}
-    heads = lock_heads(connection, names)
-    if len(heads) < len(names):
-        raise DocumentNotFound(f"there is no document {min(names - heads.keys())}")
+def _move_heads(connection: Connection, appends: Sequence[Append], now_ms: int) -> Mapping[str, Head]:
+    rows: dict[DocumentId, int] = {}
+    for append in appends:
+        rows[append.document] = rows.get(append.document, 0) + len(append.updates)
+    heads = move_heads(connection, rows, now_ms)
+    if len(heads) < len(rows):
+        raise DocumentNotFound(f"there is no document {min(rows.keys() - heads.keys())}")
     return heads
 
 
@@ -181,11 +178,9 @@ def _plan(appends: Sequence[Append], heads: Mapping[str, Head], person_pks: Mapp
 
 def _insert(connection: Connection, plan: Plan) -> None:
     connection.exec_driver_sql(_driver_sql(connection, _INSERT_UPDATES), cast(Any, plan.rows))
-    heads = {row.document_pk: (row.seq, row.at_ms, row.document_pk) for row in plan.rows}
-    connection.exec_driver_sql(_driver_sql(connection, _MOVE_HEAD), list(heads.values()))
 
 
-def _driver_sql(connection: Connection, statement: Insert | Update) -> str:
+def _driver_sql(connection: Connection, statement: Insert) -> str:
     key = (connection.dialect.name, statement)
     if key not in _driver_texts:
         _driver_texts[key] = str(statement.compile(dialect=connection.dialect))

@@ -1,16 +1,28 @@
 """The composition root: settings in, an ASGI application out. The only place where the three layers are joined."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from collab.errors import StoreError
 from collab.hub import Hub
 from collab.load_watch import LoadWatch
 from storage.engine import Database
+from storage.url import is_sqlite, parse_database_url
+from web.accounts import Accounts
+from web.bearer import OurTokens
 from web.headers import SecurityHeaders
+from web.json_web_tokens import JsonWebTokens, SharedSecrets
+from web.key_set import KeySet
+from web.minting import Mint
+from web.operator import WithOperator
+from web.passwords import Passwords
+from web.recorder import Recorder
 from web.reports import LogReporter
 from web.routes import routes
 from web.routing import no_such_route
@@ -18,7 +30,93 @@ from web.security import Door
 from web.settings import Settings
 from web.state import State, transport_limits
 from web.static_files import StaticFiles
+from web.throttle import Throttle
 from web.transport import Heart, encode_frame
+from web.turnstile import Turnstile
+from web.visitor import Authority, Everybody
+from web.watch import Places, Watch
+from web.workers import Workers
+
+log = structlog.get_logger(__name__)
+
+
+async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart, operator_key: str | None) -> State:
+    """Join the parts of one running application."""
+    mint = Mint(await database.credentials.key())
+    recorder = Recorder(database)
+    tokens = OurTokens(database, mint, recorder)
+    authority = choose_authority(settings, database, mint, recorder, tokens)
+    if operator_key is not None:
+        authority = WithOperator(authority, operator_key)
+    throttle = Throttle(settings)
+    return State(
+        settings=settings,
+        door=Door(settings, authority, throttle=throttle, recorder=recorder),
+        database=database,
+        hub=hub,
+        workers=Workers(settings.worker_limits),
+        heart=heart,
+        mint=mint,
+        tokens=tokens,
+        passwords=Passwords(settings),
+        throttle=throttle,
+        recorder=recorder,
+        places=Places(settings),
+        watch=Watch(
+            authority,
+            settings,
+            database.credentials,
+            other_servers=not is_sqlite(parse_database_url(settings.database_url)),
+        ),
+        transport_limits=transport_limits(settings),
+        turnstile=Turnstile(),
+    )
+
+
+def choose_authority(
+    settings: Settings, database: Database, mint: Mint, recorder: Recorder, tokens: OurTokens
+) -> Authority:
+    match settings.auth:
+        case "none":
+            return Everybody()
+        case "accounts":
+            return Accounts(database, mint, recorder, tokens)
+        case "jwt":
+            keys = KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else SharedSecrets(settings)
+            return JsonWebTokens(settings, database, tokens, keys)
+
+
+async def say_the_rest(state: State) -> None:
+    """At the end: what was gathered, and what other servers do not know yet."""
+    try:
+        await state["recorder"].flush()
+        await state["watch"].exchange_news()
+    except StoreError as error:
+        log.warning("the last entries of the audit log are lost", error=str(error))
+
+
+@asynccontextmanager
+async def running(
+    on_failure: Callable[[BaseException], None] | None, *work: Coroutine[Any, Any, None]
+) -> AsyncIterator[None]:
+    """Run work beside the application until it ends. When one of it fails, the server must not go on without it."""
+
+    def done(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a task of the server failed", exc_info=error)
+            if on_failure is not None:
+                on_failure(error)
+
+    tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(done)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +126,7 @@ def create_app(
     *,
     database: Database | None = None,
     on_failure: Callable[[BaseException], None] | None = None,
+    operator_key: str | None = None,
 ) -> Starlette:
     """Make the application.
 
@@ -36,6 +135,7 @@ def create_app(
         database: an open one, which stays open. Otherwise the application opens the one the settings name, and
             closes it; that one must have been brought up to date (`coscribe db upgrade`).
         on_failure: called once when nothing can be saved any more; the process should end.
+        operator_key: who sends this as a token is an administrator (see `web.operator`).
 
     Raises:
         SettingsError: the environment is not usable.
@@ -64,14 +164,10 @@ def create_app(
             )
             await hub.start()
             stack.push_async_callback(hub.close, given.shutdown_seconds)
-            yield State(
-                settings=given,
-                door=Door(given),
-                database=store,
-                hub=hub,
-                heart=heart,
-                transport_limits=transport_limits(given),
-            )
+            state = await compose(given, store, hub, heart, operator_key)
+            stack.push_async_callback(say_the_rest, state)
+            await stack.enter_async_context(running(on_failure, state["recorder"].run(), state["watch"].run()))
+            yield state
 
     app = Starlette(routes=routes(StaticFiles()), middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
     app.router.redirect_slashes = False

@@ -84,11 +84,6 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
     """
     settings = _read_settings(options)
-    if settings.auth != "none":
-        fail(
-            f"AUTH={settings.auth} is not available in this version; "
-            "start with COSCRIBE_AUTH=none to let everybody on this machine edit"
-        )
     from web.logs import configure_logs
     from web.server import NotEverythingSaved, listen, new_event_loop
 
@@ -107,15 +102,22 @@ def serve(**options: Any) -> None:
 
 
 async def _serve(settings: "Settings", sockets: "list[socket.socket]") -> None:
+    from web.first_run import first_run_link
+    from web.operator import local_url, new_operator_key, operator_file
     from web.server import serve, url_of
 
     database = await _open_for_service(settings)
-
-    def announce() -> None:
-        print(f"Coscribe is ready on {url_of(settings.host, sockets)}", flush=True)
-
+    url, key = url_of(settings.host, sockets), new_operator_key()
     try:
-        await serve(settings, database, sockets, announce)
+        link = await first_run_link(settings, database, url)
+
+        def announce() -> None:
+            print(f"Coscribe is ready on {url}", flush=True)
+            if link is not None:
+                print(f"Become its first administrator (the link works once): {link}", flush=True)
+
+        with operator_file(settings, local_url(url), key):
+            await serve(settings, database, sockets, announce, operator_key=key)
     finally:
         await database.close()
 

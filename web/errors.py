@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from collab.errors import (
+    BadFile,
     ClientIdInUse,
     CorruptUpdate,
     DocumentNotFound,
@@ -35,7 +36,17 @@ from collab.errors import (
     UnsafeUpdate,
     UpdateGap,
 )
-from storage.errors import DocumentExists, StoreBroken
+from storage.errors import (
+    DocumentExists,
+    EntryNotFound,
+    LastAdministrator,
+    LinkNotValid,
+    NameTaken,
+    OwnerStays,
+    PersonNotFound,
+    StoreBroken,
+)
+from web.security import HttpsRequired, Suspended, WrongCredentials, WrongOrigin
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +67,20 @@ ANSWERS: dict[type[Exception], Answer] = {
     UnknownMessage: Answer(400, "unknown-message"),
     MessageTooLarge: Answer(413, "too-large"),
     LimitExceeded: Answer(422, "limit-exceeded"),
+    BadFile: Answer(422, "bad-file"),
     UnsafeUpdate: Answer(422, "unsafe-update"),
     NotAuthenticated: Answer(401, "not-authenticated", {"WWW-Authenticate": "Bearer"}),
+    WrongCredentials: Answer(401, "wrong-credentials", {"WWW-Authenticate": "Bearer"}),
     PermissionDenied: Answer(403, "permission-denied"),
+    WrongOrigin: Answer(403, "wrong-origin"),
+    HttpsRequired: Answer(403, "https-required"),
+    Suspended: Answer(403, "suspended"),
+    LinkNotValid: Answer(404, "link-not-valid"),
+    PersonNotFound: Answer(404, "person-not-found"),
+    EntryNotFound: Answer(404, "not-found"),
+    NameTaken: Answer(409, "name-taken"),
+    LastAdministrator: Answer(409, "last-administrator"),
+    OwnerStays: Answer(409, "owner-stays"),
     DocumentNotFound: Answer(404, "document-not-found"),
     DocumentExists: Answer(409, "document-exists"),
     UpdateGap: Answer(409, "update-gap", hint=_SYNC_FIRST),
@@ -79,7 +101,9 @@ def problem_for(error: Exception) -> Response:
     """The answer to a request that ended in `error`; logs the error when it is a fault of ours."""
     answer = next((ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS), None)
     if answer is not None:
-        extensions = {} if answer.hint is None else {"hint": answer.hint}
+        extensions: dict[str, Any] = {} if answer.hint is None else {"hint": answer.hint}
+        if isinstance(error, NameTaken):
+            extensions["errors"] = [{"field": error.field, "detail": str(error)}]
         return _problem(answer.status, str(error), answer.code, answer.headers, extensions)
     if isinstance(error, HTTPException):
         return _problem(error.status_code, error.detail, _code(error.status_code), error.headers or {})

@@ -40,7 +40,9 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_ALWAYS)
+                for name, value in _ALWAYS.items():
+                    # A route may be stricter: what people wrote is served in a sandbox.
+                    headers.setdefault(name, value)
                 # What people wrote stays out of shared and disk caches unless a route says otherwise.
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -1,38 +1,283 @@
 """Every address of the server."""
 
+from typing import Any
+
 from starlette.routing import BaseRoute
 
-from web.api import content, documents, health, updates
-from web.routing import Granted, Public, Resource, Socket, Welcomed
-from web.security import Action
+from web.api import audit, content, documents, health, imports, invitations, me, people, sharing, tokens, updates
+from web.routing import Granted, Public, Resource, Socket, Spec, Welcomed
+from web.security import Action, Rank
 from web.static_files import StaticFiles
 from web.sync import sync
 
+_NOTHING: dict[int, None] = {204: None}
+
 
 def routes(static: StaticFiles) -> list[BaseRoute]:
-    document = "/api/documents/{document}"
     return [
         Socket("/ws/{document:path}", Action.CONNECT, sync),
-        Resource("/api/documents", GET=Welcomed(documents.list_documents), POST=Welcomed(documents.create_document)),
-        Resource(
-            document,
-            GET=Granted(Action.READ, documents.read_document),
-            PATCH=Granted(Action.RENAME, documents.rename_document),
-            DELETE=Granted(Action.DELETE, documents.delete_document),
-        ),
-        Resource(f"{document}/restore", POST=Granted(Action.RESTORE, documents.restore_document)),
-        Resource(f"{document}/release", POST=Granted(Action.RELEASE, documents.release_document)),
-        Resource(f"{document}/content", GET=Granted(Action.READ, content.read_content)),
-        Resource(
-            f"{document}/updates",
-            GET=Granted(Action.READ, updates.read_updates),
-            POST=Granted(Action.APPEND, updates.append_update),
-        ),
+        *_documents(),
+        *_sharing(),
+        *_me(),
+        *_people(),
+        *_administration(),
         Resource("/healthz", GET=Public(health.live)),
         Resource("/readyz", GET=Public(health.ready)),
         Resource("/metrics", GET=Public(health.metrics)),
-        Resource("/", GET=Public(static.page)),
-        Resource("/d/{document:path}", GET=Public(static.page)),
+        *(Resource(path, GET=Public(static.page)) for path in PAGES),
         Resource("/assets/{path:path}", GET=Public(static.asset)),
         *(Resource(f"/{name}", GET=Public(static.top_level_file)) for name in static.top_level),
+    ]
+
+
+PAGES = ("/", "/d/{document:path}", "/join", "/sign-in", "/account", "/admin", "/admin/{page:path}")
+"""Addresses of the web app; which of them shows what is for the app to decide."""
+
+
+def _documents() -> list[BaseRoute]:
+    document = "/api/documents/{document}"
+    one = {200: documents.DocumentReply}
+    return [
+        Resource(
+            "/api/documents",
+            GET=Welcomed(
+                Rank.KNOWN,
+                documents.list_documents,
+                Spec("List documents", {200: documents.DocumentPage}, query=documents.ListQuery),
+            ),
+            POST=Welcomed(
+                Rank.PERSON,
+                documents.create_document,
+                Spec("Create a document", {201: documents.DocumentReply}, documents.NewDocument),
+            ),
+        ),
+        Resource(
+            document,
+            GET=Granted(Action.READ, documents.read_document, Spec("What is known of a document", one)),
+            PATCH=Granted(Action.RENAME, documents.rename_document, Spec("Rename a document", one, documents.Renaming)),
+            DELETE=Granted(Action.DELETE, documents.delete_document, Spec("Put a document into the bin", _NOTHING)),
+        ),
+        Resource(
+            f"{document}/restore",
+            POST=Granted(Action.RESTORE, documents.restore_document, Spec("Take a document out of the bin", one)),
+        ),
+        Resource(
+            f"{document}/release",
+            POST=Granted(Action.RELEASE, documents.release_document, Spec("Take a document out of quarantine", one)),
+        ),
+        Resource(
+            f"{document}/content",
+            GET=Granted(
+                Action.READ,
+                content.read_content,
+                Spec("The document as it is now", {200: "*/*"}, query=content.ContentQuery),
+            ),
+        ),
+        Resource(
+            "/api/import",
+            POST=Welcomed(
+                Rank.PERSON,
+                imports.import_document,
+                Spec("Make a document of a file", {201: documents.DocumentReply}, "*/*", imports.ImportQuery),
+            ),
+        ),
+        Resource(
+            f"{document}/updates",
+            GET=Granted(
+                Action.READ,
+                updates.read_updates,
+                Spec("What was committed", {200: updates.UpdatesReply}, query=updates.UpdatesQuery),
+            ),
+            POST=Granted(
+                Action.APPEND,
+                updates.append_update,
+                Spec("Add one Yjs v1 update", {200: updates.AppendedReply}, updates.UPDATE_MEDIA_TYPE),
+            ),
+        ),
+    ]
+
+
+def _sharing() -> list[BaseRoute]:
+    base = "/api/documents/{document}/sharing"
+    everything = {200: sharing.SharingReply}
+
+    def share(endpoint: Any, spec: Spec) -> Granted:
+        return Granted(Action.SHARE, endpoint, spec, accounts=True)
+
+    return [
+        Resource(base, GET=share(sharing.read_sharing, Spec("Who may do what", everything))),
+        Resource(
+            f"{base}/general",
+            PUT=share(sharing.set_general, Spec("What everybody may do", everything, sharing.GeneralBody)),
+        ),
+        Resource(
+            f"{base}/people/{{person}}",
+            PUT=share(sharing.give_role, Spec("Give somebody a role", everything, sharing.RoleBody)),
+            DELETE=share(sharing.take_role, Spec("Take somebody's role away", everything)),
+        ),
+        Resource(
+            f"{base}/owner",
+            PUT=share(sharing.transfer, Spec("Transfer the document", everything, sharing.OwnerBody)),
+        ),
+        Resource(
+            f"{base}/me",
+            DELETE=Granted(Action.LEAVE, sharing.leave, Spec("Give one's own role back", _NOTHING), accounts=True),
+        ),
+        Resource(
+            f"{base}/links",
+            POST=share(sharing.create_link, Spec("Make a share link", {201: sharing.MadeLink}, sharing.NewLink)),
+        ),
+        Resource(
+            f"{base}/links/{{link}}",
+            DELETE=share(sharing.revoke_link, Spec("Revoke a share link", everything)),
+        ),
+        Resource(
+            "/api/links/open",
+            POST=Welcomed(
+                Rank.ANYBODY,
+                sharing.open_link,
+                Spec("Come in by a share link", {200: sharing.OpenedLink}, sharing.LinkOpening),
+                accounts=True,
+            ),
+        ),
+    ]
+
+
+def _me() -> list[BaseRoute]:
+    myself = {200: me.Me}
+
+    def own(endpoint: Any, spec: Spec) -> Welcomed:
+        return Welcomed(Rank.SIGNED_IN, endpoint, spec, accounts=True)
+
+    def anybody(endpoint: Any, spec: Spec) -> Welcomed:
+        return Welcomed(Rank.ANYBODY, endpoint, spec, accounts=True)
+
+    return [
+        Resource(
+            "/api/me",
+            GET=Welcomed(Rank.ANYBODY, me.read_me, Spec("Who is asking", myself)),
+            PATCH=own(me.change_me, Spec("Change one's name or e-mail address", myself, me.Profile)),
+        ),
+        Resource("/api/sign-in", POST=anybody(me.sign_in, Spec("Sign in", myself, me.Credentials))),
+        Resource("/api/sign-out", POST=anybody(me.sign_out, Spec("Sign out", _NOTHING))),
+        Resource(
+            "/api/me/password", POST=own(me.change_password, Spec("Change the password", myself, me.PasswordChange))
+        ),
+        Resource(
+            "/api/me/sign-ins",
+            GET=own(me.list_sign_ins, Spec("Where one is signed in", {200: me.Browsers})),
+            DELETE=own(me.end_all_sign_ins, Spec("Sign out everywhere", _NOTHING)),
+        ),
+        Resource("/api/me/sign-ins/{sign_in}", DELETE=own(me.end_sign_in, Spec("Sign out in one browser", _NOTHING))),
+        Resource(
+            "/api/me/tokens",
+            GET=own(tokens.list_own_tokens, Spec("One's API tokens", {200: tokens.Tokens})),
+            POST=own(tokens.create_token, Spec("Make an API token", {201: tokens.MadeToken}, tokens.NewTokenBody)),
+        ),
+        Resource("/api/me/tokens/{token}", DELETE=own(tokens.revoke_own_token, Spec("Revoke an API token", _NOTHING))),
+        Resource(
+            "/api/tickets",
+            POST=Welcomed(
+                Rank.KNOWN,
+                tokens.create_ticket,
+                Spec("Make a ticket for one WebSocket", {201: tokens.Ticket}, tokens.TicketBody),
+            ),
+        ),
+        Resource(
+            "/api/invitations/open",
+            POST=anybody(
+                invitations.open_invitation,
+                Spec("What an invitation is for", {200: invitations.OpenedInvitation}, invitations.Opening),
+            ),
+        ),
+        Resource(
+            "/api/invitations/accept",
+            POST=anybody(
+                invitations.accept_invitation,
+                Spec("Use an invitation up", {201: me.Me}, invitations.Acceptance),
+            ),
+        ),
+    ]
+
+
+def _people() -> list[BaseRoute]:
+    return [
+        Resource(
+            "/api/people",
+            GET=Welcomed(
+                Rank.PERSON,
+                people.search_people,
+                Spec("Find people to share with", {200: people.People}, query=people.PeopleQuery),
+                accounts=True,
+            ),
+        )
+    ]
+
+
+def _administration() -> list[BaseRoute]:
+    def admin(endpoint: Any, spec: Spec, *, accounts: bool = True) -> Welcomed:
+        return Welcomed(Rank.ADMINISTRATOR, endpoint, spec, accounts=accounts)
+
+    return [
+        Resource(
+            "/api/admin/people",
+            GET=admin(
+                people.list_people, Spec("List people", {200: people.AdminPeople}, query=people.AdminPeopleQuery)
+            ),
+        ),
+        Resource(
+            "/api/admin/people/{person}",
+            PATCH=admin(
+                people.change_person,
+                Spec("Suspend somebody, or make an administrator", {200: people.AdminPerson}, people.PersonChange),
+            ),
+        ),
+        Resource(
+            "/api/admin/people/{person}/sign-out",
+            POST=admin(people.sign_person_out, Spec("Sign somebody out everywhere", _NOTHING)),
+        ),
+        Resource(
+            "/api/admin/people/{person}/password-link",
+            POST=admin(people.make_password_link, Spec("A link to set a new password", {201: people.PasswordLink})),
+        ),
+        Resource(
+            "/api/admin/invitations",
+            GET=admin(invitations.list_invitations, Spec("Open invitations", {200: invitations.Invitations})),
+            POST=admin(
+                invitations.invite, Spec("Invite somebody", {201: invitations.Invited}, invitations.NewInvitationBody)
+            ),
+        ),
+        Resource(
+            "/api/admin/invitations/{invitation}",
+            DELETE=admin(invitations.withdraw, Spec("Withdraw an invitation", _NOTHING)),
+        ),
+        Resource(
+            "/api/admin/tokens",
+            GET=admin(tokens.list_all_tokens, Spec("Everybody's API tokens", {200: tokens.Tokens}), accounts=False),
+            POST=admin(
+                tokens.issue_token,
+                Spec("Make an API token for somebody", {201: tokens.MadeToken}, tokens.OperatorTokenBody),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/tokens/{token}",
+            DELETE=admin(tokens.revoke_any_token, Spec("Revoke an API token", _NOTHING), accounts=False),
+        ),
+        Resource(
+            "/api/admin/audit",
+            GET=admin(
+                audit.read_audit,
+                Spec("The audit log", {200: audit.Entries}, query=audit.AuditQuery),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/audit/export",
+            GET=admin(
+                audit.export_audit,
+                Spec("The audit log, one entry a line", {200: audit.NDJSON}, query=audit.ExportQuery),
+                accounts=False,
+            ),
+        ),
     ]

@@ -6,11 +6,13 @@ is gone; so these routes match the raw path, and the name is percent-decoded aft
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,22 +22,39 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from collab.types import Grant
 from web.errors import problem_for, refuse_socket
-from web.security import Action, Visitor
+from web.security import Action, Rank
 from web.state import AppRequest, AppWebSocket
+from web.visitor import Standing, Visitor, address_of
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What an operation takes and gives, for the API's description (`web.openapi`)."""
+
+    summary: str
+    answers: Mapping[int, type[BaseModel] | str | None]
+    """By status: a schema for JSON, a media type for anything else, None for no body."""
+    body: type[BaseModel] | str | None = None
+    query: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Answers everybody: no person, no document."""
+    """Answers everybody: no person, no document, nothing changes."""
 
     endpoint: Callable[[AppRequest], Awaitable[Response]]
+    spec: Spec | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """Answers whom the door lets in; which documents are concerned is not in the path."""
+    """Answers who has this rank; which documents are concerned is not in the path."""
 
+    rank: Rank
     endpoint: Callable[[AppRequest, Visitor], Awaitable[Response]]
+    spec: Spec | None = None
+    accounts: bool = False
+    """There is nothing here unless AUTH=accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,21 @@ class Granted:
 
     action: Action
     endpoint: Callable[[AppRequest, Grant], Awaitable[Response]]
+    spec: Spec | None = None
+    accounts: bool = False
+    """There is nothing here unless AUTH=accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whom the door let through to a WebSocket, and what a watch over it needs."""
+
+    grant: Grant
+    visitor: Visitor
+    standing: Standing
+    moment: int
+    places: ExitStack
+    """Closing it gives the place back that the socket takes."""
 
 
 Operation: TypeAlias = Public | Welcomed | Granted
@@ -75,8 +109,11 @@ class Resource(BaseRoute):
         if isinstance(operation, Public):
             door.check_host(request)
             return await operation.endpoint(request)
+        if operation.accounts and request.state["settings"].auth != "accounts":
+            door.check_host(request)
+            raise HTTPException(404, "this server keeps no accounts")
         if isinstance(operation, Welcomed):
-            return await operation.endpoint(request, await door.welcome(request))
+            return await operation.endpoint(request, await door.welcome(request, operation.rank))
         grant = await door.admit(request, _document_text(request), operation.action)
         return await operation.endpoint(request, grant)
 
@@ -87,7 +124,9 @@ class Resource(BaseRoute):
 class Socket(BaseRoute):
     """A WebSocket path. Refusals are HTTP answers to the handshake; the endpoint accepts."""
 
-    def __init__(self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Grant], Awaitable[None]]) -> None:
+    def __init__(
+        self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Admission], Awaitable[None]]
+    ) -> None:
         self.path = path
         self.action = action
         self._endpoint = endpoint
@@ -98,13 +137,24 @@ class Socket(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket: AppWebSocket = WebSocket(scope, receive, send)
-        try:
-            grant = await websocket.state["door"].admit(websocket, _document_text(websocket), self.action)
-            await self._endpoint(websocket, grant)
-        except Exception as error:
-            if websocket.application_state is not WebSocketState.CONNECTING:
-                raise
-            await refuse_socket(websocket, error)
+        with ExitStack() as places:
+            try:
+                await self._endpoint(websocket, await self._admit(websocket, places))
+            except Exception as error:
+                if websocket.application_state is not WebSocketState.CONNECTING:
+                    raise
+                await refuse_socket(websocket, error)
+
+    async def _admit(self, websocket: AppWebSocket, places: ExitStack) -> Admission:
+        state = websocket.state
+        # Before any cryptography and any look at the database.
+        places.callback(state["places"].take_address(address_of(websocket)))
+        await state["turnstile"].turn()
+        moment = state["watch"].moment
+        admitted = await state["door"].admit_visitor(websocket, _document_text(websocket), self.action)
+        grant, visitor, standing = admitted
+        places.callback(state["places"].take_user(visitor.user_id))
+        return Admission(grant, visitor, standing, moment, places)
 
 
 async def no_such_route(scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,7 +25,7 @@ from storage.engine import Database
 from web.app import create_app
 from web.settings import Settings
 from web.state import State, transport_limits
-from web.transport import uvicorn_options
+from web.transport import tune, uvicorn_options
 from web.transport.handshake import HttpProtocol
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 2048
 _CLOSING_SECONDS = 3
 """Requests and closing handshakes that are still going on get this long before they are cut."""
+_OBJECTS_BETWEEN_COLLECTIONS = 10_000
 _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -110,8 +111,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What exists now stays until the end: the collector need not look at it again.
+        # What exists now stays until the end: the collector need not look at it again, nor for every 700 new objects.
         gc.freeze()
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         gc.enable()
         self._on_ready()
 
@@ -122,7 +124,12 @@ class Server(uvicorn.Server):
 
 
 async def serve(
-    settings: Settings, database: Database, sockets: list[socket.socket], on_ready: Callable[[], None]
+    settings: Settings,
+    database: Database,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None],
+    *,
+    operator_key: str | None = None,
 ) -> None:
     """Serve until a signal comes or nothing can be saved any more. The sockets are closed, the database is not.
 
@@ -135,7 +142,7 @@ async def serve(
         log.critical("nothing can be saved any more", error=str(error))
         server.should_exit = True
 
-    app = create_app(settings, database=database, on_failure=on_failure)
+    app = create_app(settings, database=database, on_failure=on_failure, operator_key=operator_key)
     server = Server(_config(settings, app), on_ready)
     await server.serve(sockets)
     _check_everything_saved(server.state["hub"])
@@ -152,8 +159,8 @@ def _check_everything_saved(hub: Hub) -> None:
 def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
     options = uvicorn_options(transport_limits(settings), header_timeout=settings.header_seconds)
     if isinstance(options["http"], type):
-        limits = {"header_timeout": settings.header_seconds, "header_bytes_max": settings.header_bytes_max}
-        options["http"] = type("HttpProtocol", (LimitedHttpProtocol,), limits)
+        limits = {"header_bytes_max": settings.header_bytes_max}
+        options["http"] = type("HttpProtocol", (LimitedHttpProtocol, options["http"]), limits)
     return uvicorn.Config(
         app,
         lifespan="on",
@@ -187,6 +194,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
         try:
             opened = socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG)
+            tune(opened)
         except OSError as failure:
             error = failure
             if failure.errno not in _NO_SUCH_ADDRESS:

@@ -4,19 +4,30 @@ All faults are found in one go, so that nobody has to start the server five time
 of the program takes a `Settings`, or the slice it needs; nothing else reads the environment.
 """
 
+import functools
 import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from collab.limits import RoomLimits
 from storage.errors import UnsupportedDatabase
 from storage.url import is_sqlite, parse_database_url, sqlite_path
+from web.workers import WorkerLimits
 
 ENV_PREFIX = "COSCRIBE_"
+JWT_SECRET_BYTES_MIN = 32
 _STANDARD_PORTS = {"http": ":80", "https": ":443"}
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
@@ -29,6 +40,7 @@ class SettingsError(Exception):
         self.faults = faults
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine can reach a server that listens on `host`."""
     try:
@@ -70,7 +82,7 @@ class Settings(BaseSettings):
     """`sqlite+aiosqlite:///PATH` (the default: `coscribe.db` in DATA_DIR) or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`."""
 
     auth: Literal["accounts", "jwt", "none"] = "accounts"
-    """How people prove who they are. `none` lets everybody edit; `accounts` and `jwt` are not available yet."""
+    """How people prove who they are: `accounts` of this server, `jwt` of your product, or not at all: `none`."""
 
     auth_none_on_network: bool = False
     """Allows AUTH=none to listen beyond this machine: everybody who reaches the port can then edit everything."""
@@ -80,6 +92,90 @@ class Settings(BaseSettings):
 
     trusted_proxies: Words = ()
     """Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+
+    allowed_hosts: Words = ()
+    """Names under which the server answers, as they stand in the Host header, without port; none: under any."""
+
+    public_url: str = ""
+    """Where browsers find the server, for links: `https://docs.example.com`. None: where they asked for it."""
+
+    plain_http_sign_in: bool = False
+    """Allows signing in over http from other machines. Whoever listens on the line can then take over the sign-in."""
+
+    sign_in_days: float = Field(default=30, gt=0, le=400)
+    """How long somebody stays signed in."""
+
+    invitation_days: float = Field(default=7, gt=0, le=400)
+    """How long a link works by which somebody makes an account, or sets a new password."""
+
+    password_memory_kib: int = Field(default=64 * 1024, ge=1024)
+    """Memory that checking one password takes (argon2id). Less makes stolen hashes easier to guess."""
+
+    password_rounds: int = Field(default=3, ge=1)
+    """Passes over that memory."""
+
+    jwt_secret: SecretStr = SecretStr("")
+    """AUTH=jwt: the secret with which your product signs tokens (HS256), at least 32 characters."""
+
+    jwt_old_secret: SecretStr = SecretStr("")
+    """A secret that still counts besides JWT_SECRET, while you change from it to that one."""
+
+    jwt_jwks_url: str = ""
+    """AUTH=jwt: where the public keys are with which tokens are checked (RS256, ES256, EdDSA)."""
+
+    jwt_audience: str = ""
+    """What `aud` of a token has to name; needed with JWT_JWKS_URL. None: it names `coscribe`, or nothing."""
+
+    jwt_issuer: str = ""
+    """What `iss` of a token has to be; none: it is not looked at."""
+
+    oidc_issuer: str = ""
+    """AUTH=accounts: an OpenID provider with which people may sign in, such as `https://login.example.com`."""
+
+    oidc_client_id: str = ""
+    """The name under which the provider knows this server."""
+
+    oidc_client_secret: SecretStr = SecretStr("")
+    """The secret that goes with OIDC_CLIENT_ID."""
+
+    oidc_label: str = "single sign-on"
+    """What the sign-in page calls the provider."""
+
+    oidc_create_accounts: bool = False
+    """Whoever the provider knows gets an account; otherwise only who has one with the same verified e-mail address."""
+
+    metrics_token: SecretStr = SecretStr("")
+    """When set, `/metrics` answers only to who sends it (`Authorization: Bearer ...`). It counts and names nobody."""
+
+    connections_per_user_max: int = Field(default=50, ge=1)
+    """WebSockets that one person may have open."""
+
+    connections_per_address_max: int = Field(default=200, ge=1)
+    """WebSockets that may be open from one address. Not with AUTH=none on this machine only."""
+
+    messages_per_second_max: int = Field(default=200_000, ge=10)
+    """WebSocket messages that one client may send in the long run; more: 1008."""
+
+    messages_burst_max: int = Field(default=500_000, ge=10)
+    """WebSocket messages that one client may send at once."""
+
+    receive_bytes_per_second_max: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """Bytes that one client may send in the long run; more: 1008."""
+
+    receive_burst_bytes_max: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
+    """Bytes that one client may send at once: a long time of offline edits."""
+
+    sign_ins_per_minute_max: int = Field(default=20, ge=1)
+    """Attempts to sign in from one address; for one name from one address it is half."""
+
+    refused_tokens_per_minute_max: int = Field(default=100, ge=1)
+    """Wrong tokens from one address that are told why they are refused; further ones get 429. Right ones get in."""
+
+    authentication_seconds: float = Field(default=10, gt=0)
+    """Time to find out who is asking, before a handshake or request is given up."""
+
+    recheck_seconds: float = Field(default=60, gt=0)
+    """How often the roles behind open WebSockets are looked up again, though nothing was heard of a change."""
 
     message_bytes_max: int = Field(default=1024 * 1024, ge=1024)
     """Largest WebSocket message other than a client's offline edits; a larger one closes the connection with 1009."""
@@ -129,6 +225,21 @@ class Settings(BaseSettings):
     updates_page_bytes_max: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Most payload bytes in one answer of `/updates`; a single larger update is still given whole."""
 
+    import_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Largest file that is imported as a document."""
+
+    worker_seconds: float = Field(default=300, gt=0)
+    """Time an export or import of one document may take."""
+
+    worker_cpu_seconds: int = Field(default=120, ge=1)
+    """Processor time of the process in which such an export or import runs."""
+
+    worker_memory_bytes_max: int = Field(default=2 * 1024 * 1024 * 1024, ge=256 * 1024 * 1024)
+    """Address space of such a process."""
+
+    workers_max: int = Field(default=2, ge=1)
+    """How many such processes run at once; more wait."""
+
     shutdown_seconds: float = Field(default=10, gt=0)
     """Time to store what is still in memory when the server is stopped."""
 
@@ -174,6 +285,15 @@ class Settings(BaseSettings):
             idle_seconds=self.room_idle_seconds,
         )
 
+    @property
+    def worker_limits(self) -> WorkerLimits:
+        return WorkerLimits(
+            cpu_seconds=self.worker_cpu_seconds,
+            memory_bytes=self.worker_memory_bytes_max,
+            seconds=self.worker_seconds,
+            at_once=self.workers_max,
+        )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
@@ -214,13 +334,47 @@ class Settings(BaseSettings):
             )
         return allowed
 
+    @field_validator("public_url", "oidc_issuer", "jwt_jwks_url")
+    @classmethod
+    def _web_address(cls, url: str, info: ValidationInfo) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?", url):
+            raise ValueError("must be the address of a server: https://NAME or https://NAME/PATH")
+        # Keys and sign-ins that anybody on the line can change prove nothing.
+        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        if info.field_name != "public_url" and url.startswith("http:") and not is_loopback(_without_port(host)):
+            raise ValueError("must begin with https://")
+        return url.rstrip("/") if info.field_name != "jwt_jwks_url" else url
+
+    @field_validator("jwt_secret", "jwt_old_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+            raise ValueError(f"a secret of less than {JWT_SECRET_BYTES_MIN} bytes can be guessed from any token")
+        return secret
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        secret, keys = bool(self.jwt_secret.get_secret_value()), bool(self.jwt_jwks_url)
+        if self.auth == "jwt" and secret == keys:
+            raise ValueError("AUTH=jwt needs either JWT_SECRET or JWT_JWKS_URL, and not both")
+        if self.auth == "jwt" and keys and not self.jwt_audience:
+            # The same keys sign tokens for other programs, which must not open this one.
+            raise ValueError("JWT_JWKS_URL needs JWT_AUDIENCE")
+        if bool(self.oidc_issuer) != bool(self.oidc_client_id):
+            raise ValueError("OIDC_ISSUER and OIDC_CLIENT_ID go together")
+        return self
+
+
+def _without_port(host: str) -> str:
+    return re.sub(r":[0-9]+$", "", host).strip("[]")
+
 
 def _faults(error: ValidationError) -> list[str]:
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         if fault["type"] == "default_factory_not_called":
             continue  # It follows from another fault, which has its own line.
-        name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
         text = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        faults.append(f"{ENV_PREFIX}{name}: {text}")
+        # What concerns several settings names them itself.
+        faults.append(f"{ENV_PREFIX}{str(fault['loc'][0]).upper()}: {text}" if fault["loc"] else text)
     return faults

@@ -7,9 +7,17 @@ from starlette.websockets import WebSocket
 
 from collab.hub import Hub
 from storage.engine import Database
+from web.bearer import OurTokens
+from web.minting import Mint
+from web.passwords import Passwords
+from web.recorder import Recorder
 from web.security import Door
 from web.settings import Settings
+from web.throttle import Throttle
 from web.transport import Heart, TransportLimits
+from web.turnstile import Turnstile
+from web.watch import Places, Watch
+from web.workers import Workers
 
 _FRAMING_BYTES_MAX = 16
 """What the dialect puts round a payload that is itself as large as it may be."""
@@ -20,8 +28,17 @@ class State(TypedDict):
     door: Door
     database: Database
     hub: Hub
+    workers: Workers
     heart: Heart
+    mint: Mint
+    tokens: OurTokens
+    passwords: Passwords
+    throttle: Throttle
+    recorder: Recorder
+    places: Places
+    watch: Watch
     transport_limits: TransportLimits
+    turnstile: Turnstile
 
 
 AppRequest: TypeAlias = Request[State]
@@ -31,6 +48,8 @@ AppWebSocket: TypeAlias = WebSocket[State]
 def transport_limits(settings: Settings) -> TransportLimits:
     return TransportLimits(
         message_bytes_max=settings.sync_bytes_max + _FRAMING_BYTES_MAX,
+        frames_per_second=settings.messages_per_second_max,
+        frames_burst=settings.messages_burst_max,
         write_high_water=settings.send_queue_bytes_max,
         write_low_water=settings.send_queue_bytes_max // 4,
     )

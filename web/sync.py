@@ -7,22 +7,23 @@ from starlette.websockets import WebSocket
 from collab.dialects.y_websocket import Y_WEBSOCKET
 from collab.errors import CollabError, CorruptUpdate, DocumentQuarantined
 from collab.ports import Connection
-from collab.types import Grant
+from web.routing import Admission
 from web.state import AppWebSocket
-from web.transport import OpenReceiver, encode_frame, run_connection
+from web.transport import OpenReceiver, Receiver, encode_frame, run_connection
 
 _NOBODY = b"\x00"
 KEEP_ALIVE = encode_frame(Y_WEBSOCKET.awareness(_NOBODY))
 """News of no client. Protocol pings are not enough: y-websocket looks at messages only."""
 
 
-async def sync(websocket: AppWebSocket, grant: Grant) -> None:
+async def sync(websocket: AppWebSocket, admission: Admission) -> None:
     """Serve one y-websocket client.
 
     Raises:
         CollabError: the document cannot be opened; the handshake is not answered yet.
     """
-    hub = websocket.state["hub"]
+    state = websocket.state
+    hub, grant = state["hub"], admission.grant
     try:
         room = await hub.open(grant)
     except (DocumentQuarantined, CorruptUpdate) as error:
@@ -30,7 +31,15 @@ async def sync(websocket: AppWebSocket, grant: Grant) -> None:
         refusal = error
         await _connect(websocket, lambda connection: TurnedAway(connection, refusal))
         return
-    await _connect(websocket, lambda connection: hub.attach(room, grant, connection, Y_WEBSOCKET))
+
+    def open_receiver(connection: Connection) -> Receiver:
+        session = hub.attach(room, grant, connection, Y_WEBSOCKET)
+        if state["settings"].local_only:
+            return session  # There is nobody to watch over, and nothing to count.
+        left = admission.places.pop_all().close
+        return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, left)
+
+    await _connect(websocket, open_receiver)
 
 
 async def _connect(websocket: AppWebSocket, open_receiver: OpenReceiver) -> None:

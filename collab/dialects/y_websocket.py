@@ -4,21 +4,25 @@
     1 varbytes     awareness             3              query awareness
     2 0 varstring  refusal (server to client only)
     102 varbytes   acknowledgement: the client asks, the server echoes after the commit
+    103 varbytes   role: the client asks with nothing in it, the server answers with JSON, now and at each change
 
 Source: y-protocols PROTOCOL.md; y-websocket src/y-websocket.js; type 102 as in the y-sweet client. A stock
-y-websocket client warns about types it does not know, so 102 goes only to clients that sent one.
+y-websocket client warns about types it does not know, so 102 and 103 go only to clients that sent one.
 """
+
+import json
 
 from collab.codec import Reader, write_var_bytes, write_var_string
 from collab.errors import MalformedMessage, UnknownMessage
-from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, SYNC_STEP_1, SYNC_STEP_2, UPDATE
+from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, ROLE_REQUEST, SYNC_STEP_1, SYNC_STEP_2, UPDATE
 
 _SYNC = 0
 _AWARENESS = 1
 _QUERY_AWARENESS = 3
 _ACKNOWLEDGEMENT = 102
+_ROLE = 103
 _SYNC_KINDS = (SYNC_STEP_1, SYNC_STEP_2, UPDATE)
-_ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST}
+_ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST, _ROLE: ROLE_REQUEST}
 
 
 class YWebSocket:
@@ -47,6 +51,9 @@ class YWebSocket:
 
     def refusal(self, reason: str) -> bytes:
         return b"\x02\x00" + write_var_string(reason)
+
+    def role(self, role: str) -> bytes:
+        return b"\x67" + write_var_string(json.dumps({"role": role}))
 
 
 def _decode_any(message: bytes) -> tuple[int, bytes]:

@@ -578,7 +578,7 @@ def test_a_dead_socket_keeps_nothing_from_anybody_else(world: World) -> None:
     def write(_frame: bytes) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
-    dead.session.write = write
+    dead.connection.write = write  # type: ignore[assignment,method-assign]
     world.room.set_writable(dead.session, False)
     world.room.set_writable(dead.session, True)
     a.text += "for the living"

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 
 import storage.sqlite
 from collab.errors import StoreError, StoreUnavailable
+from collab.types import parse_document_id
 from storage.engine import Database
 from storage.errors import BROKEN, BUSY, FULL, REFUSED, StoreBroken
 from storage.schema import upgrade
@@ -338,3 +339,49 @@ async def test_a_caller_that_gives_up_waits_for_its_transaction(database: Databa
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await writing
+
+
+async def _hold_the_writer(database: Database) -> tuple[threading.Event, "asyncio.Task[None]"]:
+    """Keep the writer's thread busy until the event is set: whatever is written meanwhile waits together."""
+    busy, release = threading.Event(), threading.Event()
+
+    def work(_: Connection) -> None:
+        busy.set()
+        release.wait(10)
+
+    holding = asyncio.create_task(database._transactions.write(work))
+    await eventually(busy.is_set, "the writer is busy")
+    return release, holding
+
+
+async def test_transactions_that_wait_together_are_committed_together(database: Database) -> None:
+    release, holding = await _hold_the_writer(database)
+    commits = writer_of(database)._commits
+    names = [parse_document_id(f"together/{number}") for number in range(20)]
+    loading = [asyncio.create_task(database.log.load(name, create=True)) for name in names]
+    await eventually(lambda: len(writer_of(database)._jobs) == 20, "all wait")
+    release.set()
+    await holding
+    assert len({loaded.epoch for loaded in await asyncio.gather(*loading)}) == 20
+    assert writer_of(database)._commits == commits + 2
+
+
+async def test_a_transaction_that_fails_takes_none_of_those_it_waited_with_along(database: Database) -> None:
+    release, holding = await _hold_the_writer(database)
+
+    def fail(connection: Connection) -> None:
+        connection.execute(delete(updates))
+        raise KeyError("on purpose")
+
+    first = asyncio.create_task(database.log.append([append(A, b"first")]))
+    await eventually(lambda: len(writer_of(database)._jobs) == 1, "the first waits")
+    failing = asyncio.create_task(database._transactions.write(fail))
+    last = asyncio.create_task(database.log.load(parse_document_id("together/last"), create=True))
+    await eventually(lambda: len(writer_of(database)._jobs) == 3, "all wait")
+    release.set()
+    await holding
+    with pytest.raises(KeyError, match="on purpose"):
+        await failing
+    assert await first == [1]
+    assert (await last).head == 0
+    assert await stored(database.log, A) == [b"first"]

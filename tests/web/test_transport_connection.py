@@ -250,7 +250,7 @@ async def test_pings_of_a_peer_that_does_not_read_are_not_answered(server: Trans
 
 @detached_only
 async def test_socket_options(server: TransportServer) -> None:
-    endpoint = server.endpoint(write_high_water=200_000, write_low_water=100_000, socket_send_buffer=131_072)
+    endpoint = server.endpoint(write_high_water=200_000, write_low_water=100_000)
     async with await Peer.connect(server, endpoint):
         transport = endpoint.only.connection._transport  # type: ignore[attr-defined]
 

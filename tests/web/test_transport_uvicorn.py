@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -28,7 +28,7 @@ from tests.web.transport_kit import (
 from web.transport import TransportLimits, check_uvicorn, uvicorn_options
 from web.transport.detached import DetachedConnection
 from web.transport.frames import BINARY, PING, PONG
-from web.transport.handshake import HandshakeProtocol, HttpProtocol
+from web.transport.handshake import Handshake, HttpProtocol
 
 HEADER_TIMEOUT = 0.5
 
@@ -81,8 +81,9 @@ async def test_much_too_early_data_waits_in_the_network(server: TransportServer)
 
             def held() -> int:
                 connections = server.uvicorn.server_state.connections
-                (protocol,) = (it for it in connections if isinstance(it, HandshakeProtocol))
-                return 0 if protocol.transport.is_reading() else protocol._early_bytes
+                (protocol,) = (it for it in connections if isinstance(it, Handshake))
+                assert protocol._transport is not None
+                return 0 if protocol._transport.is_reading() else protocol._early_bytes
 
             assert await eventually(lambda: server.call(held), "reading is paused") < 400_000
         server.call(endpoint.gate.set)
@@ -228,7 +229,7 @@ async def test_an_idle_connection_keeps_nothing_of_its_request(
         sys.stdout.write(f"\n{server.transport}: {allocated / 400 / 1024:.1f} KB per idle connection\n")
     if server.detached:
         await eventually(lambda: not server.call(lambda: server.uvicorn.server_state.tasks))
-        kept = [it for it in gc.get_objects() if isinstance(it, (HandshakeProtocol, HttpProtocol))]
+        kept = [it for it in gc.get_objects() if isinstance(it, (Handshake, HttpProtocol))]
         assert kept == []
         connections = server.call(lambda: set(server.uvicorn.server_state.connections))
         assert len(connections) == 400
@@ -244,9 +245,9 @@ async def test_an_idle_connection_keeps_nothing_of_its_request(
 def test_the_installed_uvicorn_can_be_detached_from() -> None:
     assert check_uvicorn() is None
     options = uvicorn_options(TransportLimits(message_bytes_max=5000), header_timeout=3.0)
-    assert options["ws"] is HandshakeProtocol
     assert issubclass(options["http"], HttpProtocol)
     assert options["http"].header_timeout == 3.0
+    assert options["http"].limits.message_bytes_max == 5000
     assert options["ws_per_message_deflate"] is False
     assert options["ws_max_size"] == 5000
 
@@ -256,30 +257,26 @@ async def test_the_check_may_run_beside_a_running_loop() -> None:
 
 
 def _renamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(WebSocketsSansIOProtocol, "handle_connect")
+    monkeypatch.delattr(HttpToolsProtocol, "_start_asgi_task")
 
 
 def _another_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    def accepts_nothing(self: WebSocketsSansIOProtocol, config: object) -> None:
+    def accepts_nothing(self: HttpToolsProtocol, config: object) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", accepts_nothing)
+    monkeypatch.setattr(HttpToolsProtocol, "__init__", accepts_nothing)
 
 
 def _closes_when_the_application_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = HandshakeProtocol._let_go
-
-    def keep_the_transport(self: HandshakeProtocol) -> None:
-        transport = self.transport
-        original(self)
-        self.transport = transport
-
-    monkeypatch.setattr(HandshakeProtocol, "_let_go", keep_the_transport)
+    monkeypatch.setattr(Handshake, "_let_go", lambda self: None)
 
 
 def _drops_what_follows_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HandshakeProtocol, "data_received", WebSocketsSansIOProtocol.data_received)
-    monkeypatch.setattr(WebSocketsSansIOProtocol, "handle_bytes", lambda self, event: None)
+    original = HttpToolsProtocol.data_received
+    monkeypatch.setattr(
+        HttpToolsProtocol, "data_received", lambda self, data: original(self, data[: data.index(b"\r\n\r\n") + 4])
+    )
+    monkeypatch.setattr(HttpProtocol, "_segment", property(lambda self: b"", lambda self, data: None), raising=True)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +293,7 @@ def test_a_changed_uvicorn_is_noticed_and_served_over_asgi(
         assert "\n" not in reason
         with caplog.at_level(logging.WARNING):
             options: dict[str, Any] = uvicorn_options(TransportLimits())
-    assert (options["http"], options["ws"]) == ("auto", "websockets-sansio")
+    assert options["http"] == "auto"
     assert reason in caplog.text
 
 

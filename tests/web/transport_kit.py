@@ -22,9 +22,8 @@ from starlette.websockets import WebSocket
 
 from collab.ports import Connection
 from tests.support import eventually
-from web.transport import Heart, TransportLimits, encode_frame, run_connection, uvicorn_options
+from web.transport import Heart, TransportLimits, encode_frame, run_connection, tune, uvicorn_options
 from web.transport.frames import BINARY, CLOSE, FINAL, MASKED
-from web.transport.handshake import HandshakeProtocol
 
 DETACHED = ("detached", "detached-asyncio")
 TRANSPORTS = (*DETACHED, "asgi")
@@ -188,10 +187,11 @@ class TransportServer:
         }
         if self.detached:
             options = uvicorn_options(TransportLimits(), header_timeout=self._header_timeout)
-            assert options["ws"] is HandshakeProtocol, "uvicorn did not pass the check"
+            assert options["http"] != "auto", "uvicorn did not pass the check"
         config = uvicorn.Config(self._application(), log_config=None, lifespan="on", **options)
         self.uvicorn = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", 0)) as listener:
+            tune(listener)
             self.port: int = listener.getsockname()[1]
             await self.uvicorn.serve([listener])
 

@@ -19,6 +19,12 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Reply(BaseModel):
+    """What an operation answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
 S = TypeVar("S", bound=Schema)
 
 
@@ -83,6 +89,19 @@ def read_query(request: AppRequest, schema: type[S]) -> S:
 def json_response(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(text.encode(), status, headers, media_type="application/json")
+
+
+def respond(reply: Reply, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(reply.model_dump_json().encode(), status, headers, media_type="application/json")
+
+
+def to_milliseconds(time: datetime | None) -> int | None:
+    """The other way round."""
+    return None if time is None else int(time.timestamp() * 1000)
+
+
+def optional_time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else iso_time(milliseconds)
 
 
 def iso_time(milliseconds: int) -> str:

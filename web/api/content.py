@@ -1,34 +1,20 @@
-"""`/api/documents/{id}/content`: the document as it is now, not yet committed edits included.
+"""`/api/documents/{id}/content`: what a document holds, in any format; not yet committed edits included.
 
 Of a document in quarantine it is the newest state that can be shown, and a header says so.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from collab.errors import DocumentQuarantined
-from collab.export.text import document_text
-from collab.types import DocumentId, Grant
+from collab.export.formats import EXPORT_FORMATS, Format
+from collab.types import Grant
 from web.api.bodies import Schema, read_query
+from web.downloads import file_response
 from web.state import AppRequest
 
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    media_type: str
-    suffix: str | None
-    """File name ending of a download; None for what a browser may show in place."""
-    render: Callable[[bytes], bytes]
-    """From the whole document as one Yjs v1 update."""
-
-
-FORMATS = {
-    "text": Format("text/plain; charset=utf-8", None, lambda state: document_text(state).encode()),
-    "yjs": Format("application/octet-stream", "yjs", lambda state: state),
-}
+INLINE_BYTES_MAX = 8 * 1024
+"""Rendering a state of this size takes up to ten milliseconds; starting a worker takes a quarter of a second."""
 
 
 class ContentQuery(Schema):
@@ -38,24 +24,47 @@ class ContentQuery(Schema):
 
 async def read_content(request: AppRequest, grant: Grant) -> Response:
     query = read_query(request, ContentQuery)
-    chosen = FORMATS.get(query.format)
-    if chosen is None:
-        raise HTTPException(400, f"format is one of: {', '.join(FORMATS)}")
+    chosen = chosen_format(query.format)
     if query.at is not None:
         raise HTTPException(400, "at=SEQ is not available in this version: only the document as it is now")
-    headers = {} if chosen.suffix is None else {"Content-Disposition": _attachment(grant.document, chosen.suffix)}
+    state, headers = await _state(request, grant)
+    title = (await request.state["database"].documents.get(grant.document)).title or grant.document
+    content = await render(request, query.format, state, title)
+    response = file_response(
+        content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=not chosen.shown_in_place
+    )
+    response.headers.update(headers)
+    return response
+
+
+async def _state(request: AppRequest, grant: Grant) -> tuple[bytes, dict[str, str]]:
     try:
-        state = await request.state["hub"].state(grant)
+        return await request.state["hub"].state(grant), {}
     except DocumentQuarantined:
         good = await request.state["database"].quarantine.last_good(grant.document)
         if good is None:
             raise
-        state = good.state
-        headers["Coscribe-Quarantine"] = f"through={good.through}"
-    return Response(chosen.render(state), media_type=chosen.media_type, headers=headers)
+        return good.state, {"Coscribe-Quarantine": f"through={good.through}"}
 
 
-def _attachment(document: DocumentId, suffix: str) -> str:
-    # A document's name is ASCII without quotes; only what file systems dislike has to go.
-    name = document.replace("/", "_").replace(":", "_")
-    return f'attachment; filename="{name}.{suffix}"'
+def chosen_format(name: str) -> Format:
+    """
+    Raises:
+        HTTPException: 400, there is no such format.
+    """
+    chosen = EXPORT_FORMATS.get(name)
+    if chosen is None:
+        raise HTTPException(400, f"format is one of: {', '.join(EXPORT_FORMATS)}")
+    return chosen
+
+
+async def render(request: AppRequest, format: str, state: bytes, title: str) -> bytes:
+    """A document's state in a format, in a worker unless that would take longer than the work.
+
+    Raises:
+        MalformedMessage, LimitExceeded, CorruptUpdate, SlowConsumer.
+    """
+    chosen = EXPORT_FORMATS[format]
+    if format == "yjs" or (chosen.light and len(state) <= INLINE_BYTES_MAX):
+        return chosen.render(state, title)
+    return await request.state["workers"].run("render", state, format=format, title=title)

@@ -2,18 +2,22 @@
 
 import secrets
 import string
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
-from collab.errors import DocumentNotFound
-from collab.types import DocumentId, Grant, parse_document_id
+from collab.errors import DocumentNotFound, PermissionDenied
+from collab.types import DocumentId, Grant, Role
 from storage.documents import DocumentInfo, QuarantineInfo, check_title
-from web.api.bodies import Schema, iso_time, json_response, read_json, read_query
-from web.security import Action, Visitor
+from storage.sharing import Person
+from web.api.actors import actor_of
+from web.api.bodies import Reply, Schema, iso_time, optional_time, read_json, read_query, respond
+from web.api.fields import DocumentName
+from web.security import Action
 from web.state import AppRequest
+from web.visitor import Visitor
 
 _ID_ALPHABET = string.ascii_letters + string.digits
 _ID_LENGTH = 20
@@ -27,7 +31,6 @@ def _title(text: str) -> str:
 
 
 Title = Annotated[str, AfterValidator(_title)]
-Name = Annotated[DocumentId, AfterValidator(parse_document_id)]
 
 
 class NewDocument(Schema):
@@ -40,60 +43,164 @@ class Renaming(Schema):
 
 
 class ListQuery(Schema):
-    after: Name | None = None
+    after: DocumentName | None = None
     limit: Annotated[int, Field(ge=1)] = PAGE_MAX
     q: str | None = None
     deleted: bool = False
     quarantined: bool = False
+    scope: Literal["mine", "all"] = "mine"
 
 
-async def list_documents(request: AppRequest, _visitor: Visitor) -> Response:
+class PersonReply(Reply):
+    id: str
+    name: str
+
+
+class Quarantine(Reply):
+    """The document is not loaded, because what is stored of it is damaged."""
+
+    reason: str
+    at: str
+    readable: bool
+
+
+class DocumentReply(Reply):
+    id: str
+    title: str
+    epoch: str
+    head: int
+    created_at: str
+    updated_at: str
+    deleted_at: str | None
+    quarantine: Quarantine | None
+    role: str
+    """What whoever asks may do with it."""
+    owner: PersonReply | None
+
+
+class DocumentPage(Reply):
+    documents: list[DocumentReply]
+    next: str | None
+
+
+async def list_documents(request: AppRequest, visitor: Visitor) -> Response:
     """A page of documents; `next` is what to give as `after` for the one that follows, null on the last."""
     query = read_query(request, ListQuery)
+    if query.scope == "all" and not visitor.administrator:
+        raise PermissionDenied("the list of all documents is for administrators")
     limit = min(query.limit, PAGE_MAX)
-    found = await request.state["database"].documents.list(
-        after=query.after, limit=limit + 1, query=query.q, deleted=query.deleted, quarantined=query.quarantined
-    )
+    found = await _find(request, visitor, query, limit + 1)
     page = found[:limit]
-    return json_response(
-        {"documents": [document_json(info) for info in page], "next": page[-1].id if len(found) > limit else None}
-    )
+    return respond(DocumentPage(documents=page, next=page[-1].id if len(found) > limit else None))
+
+
+async def _find(request: AppRequest, visitor: Visitor, query: ListQuery, limit: int) -> list[DocumentReply]:
+    """The first `limit` documents of those that `visitor` may see."""
+    database, account = request.state["database"], visitor.account
+    found: list[DocumentReply] = []
+    after = query.after
+    while len(found) < limit:
+        page: list[tuple[DocumentInfo, Role | None, Person | None]]
+        if account is not None and visitor.bounded:
+            listed = await database.sharing.page(
+                account,
+                everything=query.scope == "all",
+                after=after,
+                limit=limit,
+                query=query.q,
+                deleted=query.deleted,
+                quarantined=query.quarantined,
+            )
+            page = [(each.info, _narrowed(visitor, each.info.id, each.role), each.owner) for each in listed]
+        else:
+            infos = await database.documents.list(
+                after=after, limit=limit, query=query.q, deleted=query.deleted, quarantined=query.quarantined
+            )
+            page = [(info, _role_by_scope(visitor, info.id), None) for info in infos]
+        found += [reply(info, role, owner) for info, role, owner in page if role is not None]
+        if len(page) < limit:
+            break
+        after = page[-1][0].id
+    return found[:limit]
+
+
+def _narrowed(visitor: Visitor, document: DocumentId, role: Role) -> Role | None:
+    """What a person's token leaves of their role."""
+    if visitor.scope is None:
+        return role
+    limit = visitor.scope_role(document)
+    return None if limit is None else min(role, limit)
+
+
+def _role_by_scope(visitor: Visitor, document: DocumentId) -> Role | None:
+    return Role.OWNER if visitor.administrator else visitor.scope_role(document)
 
 
 async def create_document(request: AppRequest, visitor: Visitor) -> Response:
     new = await read_json(request, NewDocument)
-    name = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH)) if new.id is None else new.id
+    return await created(request, await create(request, visitor, new.id, new.title))
+
+
+async def create(request: AppRequest, visitor: Visitor, name: str | None, title: str) -> Grant:
+    """A new, empty document of whoever asks; without a name it gets one that nobody guesses.
+
+    Raises:
+        HTTPException, PermissionDenied, DocumentExists.
+    """
+    if name is None:
+        name = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
     grant = await request.state["door"].grant(visitor, name, Action.CREATE)
-    info = await request.state["database"].documents.create(grant.document, new.title)
-    return json_response(document_json(info), 201, {"Location": f"/api/documents/{quote(grant.document, safe='')}"})
+    database = request.state["database"]
+    if visitor.account is not None:
+        await database.sharing.create_document(grant.document, title, visitor.account, visitor.actor)
+    else:
+        await database.documents.create(grant.document, title)
+        request.state["recorder"].note(visitor.actor, "document-created", grant.document)
+    return grant
+
+
+async def created(request: AppRequest, grant: Grant) -> Response:
+    """The answer to making a document."""
+    info = await request.state["database"].documents.get(grant.document)
+    answer = await _reply_to(request, grant, info)
+    return respond(answer, 201, {"Location": f"/api/documents/{quote(grant.document, safe='')}"})
 
 
 async def read_document(request: AppRequest, grant: Grant) -> Response:
-    return json_response(document_json(await request.state["database"].documents.get(grant.document)))
+    return respond(await _reply_to(request, grant, await request.state["database"].documents.get(grant.document)))
 
 
 async def rename_document(request: AppRequest, grant: Grant) -> Response:
     renaming = await read_json(request, Renaming)
-    return json_response(
-        document_json(await request.state["database"].documents.rename(grant.document, renaming.title))
-    )
+    info = await request.state["database"].documents.rename(grant.document, renaming.title)
+    return respond(await _reply_to(request, grant, info))
 
 
 async def delete_document(request: AppRequest, grant: Grant) -> Response:
     """Into the bin; whoever has the document open is sent away and does not come back by itself."""
     await request.state["database"].documents.delete(grant.document)
     request.state["hub"].close_document(grant.document, DocumentNotFound("this document was moved to the bin"))
+    request.state["recorder"].note(actor_of(request, grant), "document-deleted", grant.document)
     return Response(status_code=204)
 
 
 async def restore_document(request: AppRequest, grant: Grant) -> Response:
-    return json_response(document_json(await request.state["database"].documents.restore(grant.document)))
+    info = await request.state["database"].documents.restore(grant.document)
+    request.state["recorder"].note(actor_of(request, grant), "document-restored", grant.document)
+    return respond(await _reply_to(request, grant, info))
+
+
+async def _reply_to(request: AppRequest, grant: Grant, info: DocumentInfo) -> "DocumentReply":
+    accounts = request.state["settings"].auth == "accounts"
+    owner = await request.state["database"].sharing.owner(grant.document) if accounts else None
+    return reply(info, grant.role, owner)
 
 
 async def release_document(request: AppRequest, grant: Grant) -> Response:
     """Out of quarantine, if all of it can be loaded."""
     await request.state["hub"].release(grant.document)
-    return json_response(document_json(await request.state["database"].documents.get(grant.document)))
+    request.state["recorder"].note(actor_of(request, grant), "document-released", grant.document)
+    return respond(await _reply_to(request, grant, await request.state["database"].documents.get(grant.document)))
 
 
 def document_json(info: DocumentInfo) -> dict[str, Any]:
@@ -104,10 +211,18 @@ def document_json(info: DocumentInfo) -> dict[str, Any]:
         "head": info.head,
         "created_at": iso_time(info.created_at_ms),
         "updated_at": iso_time(info.updated_at_ms),
-        "deleted_at": None if info.deleted_at_ms is None else iso_time(info.deleted_at_ms),
+        "deleted_at": optional_time(info.deleted_at_ms),
         "quarantine": None if info.quarantine is None else _quarantine_json(info.quarantine),
     }
 
 
 def _quarantine_json(quarantine: QuarantineInfo) -> dict[str, Any]:
     return {"reason": quarantine.reason, "at": iso_time(quarantine.at_ms), "readable": quarantine.readable}
+
+
+def reply(info: DocumentInfo, role: Role, owner: Person | None) -> DocumentReply:
+    return DocumentReply(
+        **document_json(info),
+        role=role.name.lower(),
+        owner=None if owner is None else PersonReply(id=owner.id, name=owner.name),
+    )

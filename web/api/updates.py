@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from collab.ports import StoredUpdate
 from collab.types import Grant, Seq
-from web.api.bodies import Schema, iso_time, json_response, read_body, read_query, require_media_type
+from web.api.bodies import Reply, Schema, iso_time, json_response, read_body, read_query, require_media_type
 from web.state import AppRequest
 
 UPDATE_MEDIA_TYPE = "application/octet-stream"
@@ -18,6 +18,22 @@ _SEQ_MAX = 2**63 - 1
 class UpdatesQuery(Schema):
     after: Annotated[int, Field(ge=0, le=_SEQ_MAX)] = 0
     limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class UpdateReply(Reply):
+    seq: int
+    user: str | None
+    at: str
+    payload: Annotated[str, Field(description="the Yjs v1 update, in base64")]
+
+
+class UpdatesReply(Reply):
+    updates: list[UpdateReply]
+    head: int
+
+
+class AppendedReply(Reply):
+    seq: int
 
 
 async def read_updates(request: AppRequest, grant: Grant) -> Response:

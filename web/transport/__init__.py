@@ -10,7 +10,9 @@ over ASGI.
     frames, reader   RFC 6455 as bytes, and as a stream
     detached         the connection on the bare socket
     asgi             the connection over ASGI
-    handshake        the protocols given to uvicorn
+    handshake        the protocol given to uvicorn
+    plain            ASGI for endpoints that read and write themselves
+    sockets          what is set on listening sockets
     selfcheck        whether the installed uvicorn plays along
 """
 
@@ -19,6 +21,7 @@ from web.transport.frames import encode_frame
 from web.transport.heart import Heart
 from web.transport.ports import OpenReceiver, Receiver, TextReceiver, TransportLimits
 from web.transport.selfcheck import check_uvicorn, uvicorn_options
+from web.transport.sockets import tune
 
 __all__ = [
     "Heart",
@@ -29,5 +32,6 @@ __all__ = [
     "check_uvicorn",
     "encode_frame",
     "run_connection",
+    "tune",
     "uvicorn_options",
 ]

@@ -5,10 +5,8 @@ this object and what the Receiver keeps.
 """
 
 import asyncio
-import contextlib
 import functools
 import logging
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +22,27 @@ _log = logging.getLogger(__name__)
 def _beat_bytes(keep_alive: bytes) -> bytes:
     """Ping and keep-alive as one write; one object for all connections."""
     return encode_frame(b"", PING) + keep_alive
+
+
+class _Cork:
+    """Makes one write of several. Whoever kept its `write` loses nothing afterwards."""
+
+    __slots__ = ("_kept", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, first: bytes) -> None:
+        self._transport = transport
+        self._kept: list[bytes] | None = [first]
+
+    def write(self, data: bytes) -> None:
+        if self._kept is None:
+            self._transport.write(data)
+        else:
+            self._kept.append(data)
+
+    def pull(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept:
+            self._transport.write(b"".join(kept))
 
 
 class DetachedConnection(FrameReader, asyncio.Protocol):
@@ -69,8 +88,12 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
         self.slice = 0
         self.write = transport.write
 
-    def open(self, open_receiver: OpenReceiver, early: bytes) -> None:
-        """Take the socket over. `early` came from the client before the handshake was answered.
+    def open(self, open_receiver: OpenReceiver, early: bytes, answer: bytes) -> None:
+        """Take the socket over.
+
+        Args:
+            early: what came from the client before the handshake was answered.
+            answer: what is still to be sent of the handshake; goes out together with what the receiver says first.
 
         Raises:
             RuntimeError: the heart does not beat.
@@ -80,13 +103,17 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
         self._connections.add(self)
         self._transport.set_write_buffer_limits(self._limits.write_high_water, self._limits.write_low_water)
         self._transport.set_protocol(self)
-        _tune(self._transport, self._limits.socket_send_buffer)
+        cork = _Cork(self._transport, answer)
+        self.write = cork.write
         try:
             self._receiver = receiver = open_receiver(self)
         except BaseException:
+            cork.pull()
             self._end(1011, "internal error")
             raise
+        cork.pull()
         if self._state == OPEN:
+            self.write = self._transport.write
             self._receive = receiver.receive
         elif self._state == ENDED:
             return self._gone()
@@ -254,15 +281,3 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
                 receiver.writable(ready)
             except Exception:
                 _log.exception("a receiver failed on flow control")
-
-
-def _tune(transport: asyncio.Transport, send_buffer: int) -> None:
-    """Send at once, and bound what the kernel keeps for a peer that does not read. A refused option does no harm.
-
-    asyncio sets TCP_NODELAY itself, but not for every way of making the listening socket.
-    """
-    raw = transport.get_extra_info("socket")
-    if raw is not None:
-        with contextlib.suppress(OSError):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -63,8 +63,6 @@ class TransportLimits:
     """Bytes waiting to be sent at which `Receiver.writable` tells False and True."""
     outgoing_bytes_max: int = 64 * 1024 * 1024
     """A peer for which more than this waits is dropped. Only a sender that ignores `writable` comes here."""
-    socket_send_buffer: int = 128 * 1024
-    """SO_SNDBUF: without it the kernel holds up to 4 MB for each peer that stopped reading."""
     close_timeout: float = 5.0
     """Seconds the peer has to answer a close frame."""
     shutdown_timeout: float = 2.0

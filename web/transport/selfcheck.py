@@ -26,6 +26,7 @@ def uvicorn_options(limits: TransportLimits, *, header_timeout: float = 10.0) ->
     protocols: then `run_connection` serves over plain ASGI.
     """
     options: dict[str, Any] = {
+        "ws": "websockets-sansio",
         "ws_per_message_deflate": False,
         "ws_max_size": limits.message_bytes_max,
         "ws_ping_interval": 15.0,
@@ -34,10 +35,10 @@ def uvicorn_options(limits: TransportLimits, *, header_timeout: float = 10.0) ->
     reason = check_uvicorn()
     if reason is not None:
         _log.warning("sockets cannot be detached from this uvicorn, serving over plain ASGI: %s", reason)
-        return {**options, "http": "auto", "ws": "websockets-sansio"}
-    from web.transport.handshake import HandshakeProtocol, http_protocol
+        return {**options, "http": "auto"}
+    from web.transport.handshake import http_protocol
 
-    return {**options, "http": http_protocol(header_timeout), "ws": HandshakeProtocol}
+    return {**options, "http": http_protocol(header_timeout, limits)}
 
 
 def check_uvicorn() -> str | None:
@@ -127,12 +128,7 @@ async def _rehearse() -> None:
 
     from web.transport.detached import DetachedConnection
     from web.transport.endpoint import run_connection
-    from web.transport.handshake import HandshakeProtocol, HttpProtocol
-
-    class Quiet(HandshakeProtocol):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.logger = self.conn.logger = logging.Logger("rehearsal", logging.CRITICAL + 1)
+    from web.transport.handshake import HttpProtocol
 
     listener = _Listener()
     heart = Heart()
@@ -143,7 +139,9 @@ async def _rehearse() -> None:
         await websocket.accept()
         await run_connection(websocket, lambda connection: listener, heart=heart, limits=TransportLimits())
 
-    config = Config(application, http=HttpProtocol, ws=Quiet, interface="asgi3", lifespan="off", log_config=None)
+    config = Config(
+        application, http=HttpProtocol, ws="websockets-sansio", interface="asgi3", lifespan="off", log_config=None
+    )
     config.load()
     state = ServerState()
     stage = _Stage()

@@ -1,0 +1,72 @@
+"""A process for one heavy piece of work on what strangers wrote: `python -m web.worker TASK OPTIONS`.
+
+It limits itself before it reads a byte, takes its input on stdin, gives its result on stdout, and says on stderr, in
+lines of JSON, how far it is and why it failed. It has no database, no network and no secrets. `web.workers` starts it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from collab.errors import CollabError
+
+FAILED = 3
+"""Exit code after an error that the last line on stderr names."""
+
+
+def main(tasks: Mapping[str, Callable[..., bytes]] | None = None) -> None:
+    task, options = sys.argv[1], json.loads(sys.argv[2])
+    limit_resources(options.pop("cpu_seconds"), options.pop("memory_bytes"))
+    try:
+        sys.stdout.buffer.write((tasks or TASKS)[task](sys.stdin.buffer.read(), **options))
+        sys.stdout.buffer.flush()
+    except CollabError as error:
+        _fail(type(error).__name__, str(error))
+    except MemoryError:
+        _fail("LimitExceeded", "this takes more memory than the server allows for it")
+    except RecursionError:
+        _fail("LimitExceeded", "this is nested too deep")
+
+
+def limit_resources(cpu_seconds: int, memory_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows; there the parent's clock has to do
+        return
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Tell the parent how far the work is."""
+    _say({"what": what, "done": done, "total": total})
+
+
+def _fail(kind: str, text: str) -> None:
+    _say({"error": kind, "text": text})
+    sys.exit(FAILED)
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+
+
+def _render(state: bytes, format: str, title: str) -> bytes:
+    from collab.export.formats import EXPORT_FORMATS
+
+    return EXPORT_FORMATS[format].render(state, title)
+
+
+def _read(data: bytes, format: str, document_bytes_max: int) -> bytes:
+    from collab.imports.formats import new_document
+
+    return new_document(data, format, document_bytes_max)
+
+
+TASKS: Mapping[str, Callable[..., bytes]] = {"render": _render, "read": _read}
+
+if __name__ == "__main__":
+    main()
