@@ -68,7 +68,8 @@ class Hub:
         self._frame = frame
         self._given_clock = clock
         self._on_failure = on_failure
-        self._loader = Loader(log, quarantine, watch, reporter or Reporter())
+        self._reporter = reporter or Reporter()
+        self._loader = Loader(log, quarantine, watch, self._reporter)
         self._committer = Committer(log, self.limits, self.stats)
         self._rooms: dict[DocumentId, Room] = {}
         self._loading: dict[tuple[DocumentId, bool], asyncio.Task[Room]] = {}
@@ -270,6 +271,9 @@ class Hub:
 
     def submit(self, room: Room, batch: Batch) -> None:
         self._committer.submit(room, batch)
+
+    def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
+        self._reporter.refused(document, user_id, error)
 
     def emptied(self, room: Room) -> None:
         if self._rooms.get(room.document) is room:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from collab.errors import CollabError
 from collab.types import DocumentId, Seq
 
 
@@ -159,6 +160,9 @@ class Reporter:
 
     def quarantined(self, document: DocumentId, reason: str) -> None:
         """A document went into quarantine."""
+
+    def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
+        """A session was ended for what its client sent, or because that may not be there any more."""
 
 
 class Connection(Protocol):

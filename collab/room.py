@@ -24,6 +24,7 @@ from collab.errors import (
     MalformedMessage,
     MessageTooLarge,
     RoomClosed,
+    StoreError,
     StoreUnavailable,
     UnsafeUpdate,
     UpdateGap,
@@ -64,6 +65,10 @@ class RoomHost(Protocol):
 
     def reload(self, room: "Room") -> None:
         """Read the document again and hand it to `Room.reloaded`."""
+        ...
+
+    def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
+        """A session was ended for a reason that lies with its client."""
         ...
 
     def emptied(self, room: "Room") -> None:
@@ -200,6 +205,11 @@ class Room:
         self._retry_waiting()
         if not self.sessions:
             self._host.emptied(self)
+
+    def refused(self, session: Session, error: CollabError) -> None:
+        """`session` is ended with `error`."""
+        if not isinstance(error, RoomClosed | StoreError):
+            self._host.refused(self.document, session.grant.user_id, error)
 
     def drop_held(self, session: Session) -> None:
         """Forget what of `session` waits: it may not write any more."""

@@ -166,6 +166,7 @@ class Session:
         """Close the connection with the error's code, and leave the room at once."""
         if self.open:
             self.room.stats.refusals[type(error).__name__] += 1
+            self.room.refused(self, error)
             self.connection.close(error.close_code, str(error))
             self.closed()
 

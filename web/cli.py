@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, ge
 
 import typer
 
+from web.cli_people import token_commands, user_commands
+
 if TYPE_CHECKING:
     import socket
 
@@ -42,6 +44,8 @@ db_commands = typer.Typer(help="The database's schema.", no_args_is_help=True)
 document_commands = typer.Typer(help="Documents, straight in the database.", no_args_is_help=True)
 app.add_typer(db_commands, name="db")
 app.add_typer(document_commands, name="document")
+app.add_typer(user_commands, name="user")
+app.add_typer(token_commands, name="token")
 
 
 def main() -> None:
@@ -83,7 +87,7 @@ def serve(**options: Any) -> None:
 
     Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
     """
-    settings = _read_settings(options)
+    settings = read_settings(options)
     from web.logs import configure_logs
     from web.server import NotEverythingSaved, listen, new_event_loop
 
@@ -93,7 +97,7 @@ def serve(**options: Any) -> None:
             sockets = [stack.enter_context(opened) for opened in listen(settings.host, settings.port)]
         except OSError as error:
             fail(f"cannot listen on {settings.host} port {settings.port}: {_reason(error)}")
-        _check_directory(settings)
+        check_directory(settings)
         runner = stack.enter_context(asyncio.Runner(loop_factory=new_event_loop))
         try:
             runner.run(_serve(settings, sockets))
@@ -160,7 +164,7 @@ def _settings_options() -> list[inspect.Parameter]:
 serve.__signature__ = inspect.Signature(_settings_options())  # type: ignore[attr-defined]
 
 
-def _read_settings(options: dict[str, Any] | None = None) -> "Settings":
+def read_settings(options: dict[str, Any] | None = None) -> "Settings":
     from web.settings import Settings, SettingsError
 
     try:
@@ -169,11 +173,11 @@ def _read_settings(options: dict[str, Any] | None = None) -> "Settings":
         fail(*error.faults)
 
 
-def _check_directory(settings: "Settings") -> None:
-    from web.doctor import check_directory
+def check_directory(settings: "Settings") -> None:
+    from web import doctor
 
     try:
-        check_directory(settings, make=True)
+        doctor.check_directory(settings, make=True)
     except OSError as error:
         fail(f"the data directory {error.filename} cannot be written: {_reason(error)}")
 
@@ -188,11 +192,11 @@ def _reason(error: OSError) -> str:
 @db_commands.command("upgrade")
 def upgrade_schema() -> None:
     """Create the database's schema, or bring it up to date. `serve` does so by itself."""
-    settings = _read_settings()
-    _check_directory(settings)
+    settings = read_settings()
+    check_directory(settings)
     from storage.schema import upgrade
 
-    _run(upgrade(settings.database_url))
+    run(upgrade(settings.database_url))
     print("The database's schema is up to date.")
 
 
@@ -278,20 +282,20 @@ def _parse_name(text: str) -> "DocumentId":
 
 
 def _with_database(work: "Callable[[Database], Awaitable[T]]", *, exclusive: bool) -> T:
-    settings = _read_settings()
+    settings = read_settings()
     from storage.engine import Database
 
-    async def run() -> T:
+    async def within() -> T:
         database = await Database.open(settings.database_url, exclusive=exclusive)
         try:
             return await work(database)
         finally:
             await database.close()
 
-    return _run(run())
+    return run(within())
 
 
-def _run(work: "Coroutine[Any, Any, T]") -> T:
+def run(work: "Coroutine[Any, Any, T]") -> T:
     from collab.errors import StoreError
 
     # Warnings about how a server would fare do not concern a command that ends in a moment.
@@ -315,12 +319,12 @@ def backup(
     The file holds every edit that was acknowledged before this began, and restores into SQLite and PostgreSQL alike.
     Code 1 also when stored data is damaged: the file is then complete, damage included, and the damage is named.
     """
-    settings = _read_settings()
+    settings = read_settings()
     from storage.backup import back_up
     from web.progress import progress_bar
 
     with progress_bar() as progress:
-        summary = _run(back_up(settings.database_url, file, overwrite=overwrite, progress=progress))
+        summary = run(back_up(settings.database_url, file, overwrite=overwrite, progress=progress))
     print(f"{file}: {summary.documents} documents, {summary.updates} updates.")
     _report_damage(summary)
 
@@ -338,14 +342,14 @@ def restore(
     The file is verified first, as a whole; a database that holds anything is refused. Clients that have newer edits
     bring them back when they connect.
     """
-    settings = _read_settings()
-    _check_directory(settings)
+    settings = read_settings()
+    check_directory(settings)
     from storage.backup import restore
     from web.progress import progress_bar
 
     with progress_bar() as progress:
         url = settings.database_url
-        summary = _run(restore(file, url, replace=replace, with_damaged=with_damaged, progress=progress))
+        summary = run(restore(file, url, replace=replace, with_damaged=with_damaged, progress=progress))
     print(f"Restored {summary.documents} documents, {summary.updates} updates.")
 
 
@@ -372,7 +376,7 @@ def doctor(
         from storage.backup import verify
 
         return _check_data(lambda progress: verify(backup, progress), str(backup))
-    settings = _read_settings()
+    settings = read_settings()
     from web.doctor import examine, print_findings
 
     findings = asyncio.run(examine(settings))
@@ -389,6 +393,6 @@ def _check_data(check: "Callable[[Progress], Coroutine[Any, Any, Summary]]", wha
     from web.progress import progress_bar
 
     with progress_bar() as progress:
-        summary = _run(check(progress))
+        summary = run(check(progress))
     _report_damage(summary)
     print(f"{what}: {summary.documents} documents, {summary.updates} updates, every one as it was written.")

@@ -25,6 +25,9 @@ _ALWAYS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
 }
 
 
@@ -43,6 +46,8 @@ class SecurityHeaders:
                 for name, value in _ALWAYS.items():
                     # A route may be stricter: what people wrote is served in a sandbox.
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
                 # What people wrote stays out of shared and disk caches unless a route says otherwise.
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

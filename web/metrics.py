@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.registry import Collector
 
 from collab.hub import Hub
+from web.state import State
 
 __all__ = ["CONTENT_TYPE", "HubCollector", "render"]
 
@@ -31,6 +32,31 @@ COUNTERS = {
 }
 
 
+class DoorCollector(Collector):
+    """Who was kept out, and who was sent away."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._state
+        counters = (
+            ("places_refused", "Connections refused because too many were open", state["places"].refused),
+            ("throttled", "Requests refused because there were too many", state["throttle"].refusals),
+            ("door_refusals", "Requests refused by the door", state["door"].refusals),
+            ("sessions_ended", "Connections ended because somebody may not be there any more", state["watch"].ended),
+            ("roles_changed", "Roles changed while somebody was connected", state["watch"].changed_roles),
+        )
+        for name, text, value in counters:
+            yield CounterMetricFamily(f"coscribe_{name}", text, value=value)
+        rules = CounterMetricFamily(
+            "coscribe_transport_refusals", "Connections closed for breaking a rule of WebSocket", labels=["code"]
+        )
+        for code, count in state["heart"].refusals.items():
+            rules.add_metric([str(code)], count)
+        yield rules
+
+
 class HubCollector(Collector):
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -51,9 +77,10 @@ class HubCollector(Collector):
         yield GaugeMetricFamily("coscribe_ready", "1 while edits are taken and can be saved", value=self._hub.ready)
 
 
-def render(hub: Hub) -> bytes:
-    """The text of `/metrics`: the hub's counters, and the process's CPU time, memory and open files."""
+def render(state: State) -> bytes:
+    """The text of `/metrics`: the counters, and the process's CPU time, memory and open files."""
     registry = CollectorRegistry()
-    registry.register(HubCollector(hub))
+    registry.register(HubCollector(state["hub"]))
+    registry.register(DoorCollector(state))
     ProcessCollector(registry=registry)
     return generate_latest(registry)

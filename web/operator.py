@@ -22,6 +22,8 @@ from starlette.types import Receive, Scope, Send
 from collab.errors import NotAuthenticated, StoreUnavailable
 from collab.types import DocumentId, Role
 from storage.engine import Database
+from storage.errors import SchemaBehind
+from storage.schema import upgrade
 from web.bearer import token_of
 from web.settings import Settings
 from web.visitor import Authority, Standing, Visitor, address_of
@@ -96,7 +98,7 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient
         StoreError: the database can be used neither way.
     """
     try:
-        database = await Database.open(settings.database_url)
+        database = await _open(settings)
     except StoreUnavailable:
         found = _read(settings.data_dir / _FILE)
         if not found:
@@ -109,6 +111,14 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient
         return
     async with database, _within(settings, database) as client:
         yield client
+
+
+async def _open(settings: Settings) -> Database:
+    try:
+        return await Database.open(settings.database_url)
+    except SchemaBehind:
+        await upgrade(settings.database_url)
+        return await Database.open(settings.database_url)
 
 
 @asynccontextmanager

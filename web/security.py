@@ -21,16 +21,20 @@ from contextlib import asynccontextmanager
 from enum import Enum, IntEnum, auto
 from typing import Any
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from collab.errors import NotAuthenticated, PermissionDenied, StoreUnavailable
 from collab.types import DocumentId, Grant, Role, parse_document_id
 from web.cookies import read_cookie
+from web.quiet import Quiet
 from web.recorder import Recorder
 from web.settings import Settings, is_loopback
 from web.throttle import Throttle
 from web.visitor import Authority, Everybody, Nobody, Standing, Visitor, address_of
+
+log = structlog.get_logger(__name__)
 
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
 _LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII)
@@ -110,6 +114,8 @@ class Door:
         self._authority = authority or (Everybody() if settings.auth == "none" else Nobody())
         self._throttle = throttle
         self._recorder = recorder
+        self._quiet = Quiet()
+        self.refusals = 0
         self._local_only = settings.local_only
         self._allowed_origins = frozenset(settings.allowed_origins)
         if settings.public_url:
@@ -224,8 +230,11 @@ class Door:
         raise WrongOrigin("pages of this origin may not connect; ALLOWED_ORIGINS lists those that may")
 
     def _note(self, visitor: Visitor, error: Exception, wanted: str, document_text: str | None) -> None:
+        self.refusals += 1
         if self._recorder is not None:
             self._recorder.refused(visitor.actor, document_text, str(error), wanted)
+        if self._quiet.may_say(visitor.address, type(error).__name__):
+            log.info("refused", reason=type(error).__name__, address=visitor.address, wanted=wanted)
 
 
 @asynccontextmanager

@@ -50,6 +50,8 @@ def transport_limits(settings: Settings) -> TransportLimits:
         message_bytes_max=settings.sync_bytes_max + _FRAMING_BYTES_MAX,
         frames_per_second=settings.messages_per_second_max,
         frames_burst=settings.messages_burst_max,
+        bytes_per_second=settings.receive_bytes_per_second_max,
+        bytes_burst=settings.receive_burst_bytes_max,
         write_high_water=settings.send_queue_bytes_max,
         write_low_water=settings.send_queue_bytes_max // 4,
     )

@@ -21,6 +21,7 @@ class TooManyRequests(HTTPException):
 
 class Throttle:
     def __init__(self, settings: Settings) -> None:
+        self.refusals = 0
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._sign_ins = RateLimitItemPerMinute(settings.sign_ins_per_minute_max, namespace="address")
         self._names = RateLimitItemPerMinute(max(1, settings.sign_ins_per_minute_max // 2), namespace="name")
@@ -57,4 +58,6 @@ class Throttle:
             raise TooManyRequests("too many requests with a wrong token from your address; wait a minute")
 
     async def _hit(self, item: RateLimitItem, *key: str) -> bool:
-        return bool(await self._limiter.hit(item, *key))
+        allowed = bool(await self._limiter.hit(item, *key))
+        self.refusals += not allowed
+        return allowed

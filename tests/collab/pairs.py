@@ -8,13 +8,14 @@ from pycrdt import Doc, Text
 from collab.codec import Reader, write_var_uint
 from collab.committer import Batch, MergedState
 from collab.dialects.y_websocket import Y_WEBSOCKET
+from collab.errors import CollabError
 from collab.limits import RoomLimits
 from collab.messages import ACK_REQUEST, AWARENESS, SYNC_STEP_1, SYNC_STEP_2, UPDATE
 from collab.ports import LoadedDocument, NewUpdate
 from collab.room import Room
 from collab.session import Session
 from collab.stats import Stats
-from collab.types import Grant, Role, Seq, parse_document_id
+from collab.types import DocumentId, Grant, Role, Seq, parse_document_id
 
 DOCUMENT = parse_document_id("pairs/one")
 EMPTY = LoadedDocument(epoch="e", checkpoint=None, updates=[], head=Seq(0))
@@ -62,6 +63,7 @@ class MemoryLog:
     """The hub's part for one room: batches wait until the test commits them."""
 
     def __init__(self) -> None:
+        self.refusals: list[CollabError] = []
         self.submitted: list[Batch] = []
         self.rows: list[NewUpdate] = []
         self.checkpoints: list[tuple[Seq, MergedState]] = []
@@ -83,6 +85,9 @@ class MemoryLog:
 
     def reload(self, room: Room) -> None:
         self.reloads += 1
+
+    def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
+        self.refusals.append(error)
 
     def emptied(self, room: Room) -> None:
         self.empty += 1

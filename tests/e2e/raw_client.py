@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, Self
 
 from pycrdt import Doc, TransactionEvent
@@ -31,11 +31,23 @@ class RawClient:
 
     Args:
         doc: what the client already has; an empty document by default.
+        headers: sent with the handshake.
+        token: sent in its address.
     """
 
-    def __init__(self, server: Address, document: str, doc: Doc[Any] | None = None) -> None:
+    def __init__(
+        self,
+        server: Address,
+        document: str,
+        doc: Doc[Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> None:
         self.server = server
         self.document = document
+        self.headers = dict(headers or {})
+        self.query = "" if token is None else f"?token={token}"
         self.doc = doc or new_doc()
         self.awareness: dict[int, Any] = {}
         """Last state of every client that announced one; those gone are absent."""
@@ -65,7 +77,8 @@ class RawClient:
         """Open the socket and, unless `sync` is false, send sync step 1 and wait for step 2."""
         self._steps2, self.ended, self.close_code = 0, False, None
         self._socket = await connect(
-            f"{self.server.ws_url}/{self.document}",
+            f"{self.server.ws_url}/{self.document}{self.query}",
+            additional_headers=self.headers,
             compression=None,
             max_size=None,
             # With a bound, `websockets` stops reading while an answer cannot be sent, and never sees the close frame.

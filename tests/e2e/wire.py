@@ -59,14 +59,14 @@ def read_varuint(data: bytes, position: int = 0) -> tuple[int, int]:
 class Message:
     kind: int
     step: int | None
-    """Of a SYNC message: STEP_1, STEP_2 or UPDATE."""
+    """Of a SYNC message: STEP_1, STEP_2 or UPDATE. Of an AUTH message: 0, denied."""
     payload: bytes
 
 
 def parse(data: bytes) -> Message:
     kind, position = read_varuint(data)
     step = None
-    if kind == SYNC:
+    if kind in (SYNC, AUTH):
         step, position = read_varuint(data, position)
     if kind == QUERY_AWARENESS:
         return Message(kind, step, b"")

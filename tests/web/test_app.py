@@ -35,7 +35,7 @@ PUBLIC = {"/healthz", "/readyz", "/metrics", "/assets/{path:path}", *PAGES}
 """What answers without the door; everything else must refuse whom it does not know."""
 
 
-async def handshake(server: Running, path: str, **headers: str) -> list[dict[str, Any]]:
+async def handshake(server: Running, path: str, query: str = "", **headers: str) -> list[dict[str, Any]]:
     """What the application sends in answer to a WebSocket handshake, up to where the socket would be open."""
     sent: list[dict[str, Any]] = []
     scope = {
@@ -43,7 +43,7 @@ async def handshake(server: Running, path: str, **headers: str) -> list[dict[str
         "scheme": "ws",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in ({"host": "127.0.0.1:8000"} | headers).items()],
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}},

@@ -2,10 +2,11 @@
 
 import asyncio
 import importlib
+from hmac import compare_digest
 
 from starlette.responses import Response
 
-from collab.errors import StoreError
+from collab.errors import NotAuthenticated, StoreError
 from web.api.bodies import json_response
 from web.state import AppRequest
 
@@ -29,7 +30,10 @@ async def ready(request: AppRequest) -> Response:
 
 
 async def metrics(request: AppRequest) -> Response:
-    """Counters in the Prometheus text format."""
+    """Counters in the Prometheus text format; for whoever has METRICS_TOKEN, if there is one."""
+    wanted = request.state["settings"].metrics_token.get_secret_value()
+    if wanted and not compare_digest(f"Bearer {wanted}".encode(), request.headers.get("authorization", "").encode()):
+        raise NotAuthenticated("metrics are for who has METRICS_TOKEN")
     # Not needed to start, and slow to import.
     module = await asyncio.to_thread(importlib.import_module, "web.metrics")
-    return Response(module.render(request.state["hub"]), media_type=module.CONTENT_TYPE)
+    return Response(module.render(request.state), media_type=module.CONTENT_TYPE)

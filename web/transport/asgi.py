@@ -19,6 +19,29 @@ from web.transport.ports import OpenReceiver, Receiver, TextReceiver, TransportL
 _log = logging.getLogger(__name__)
 
 
+class _Bucket:
+    """So much at once, then so much a second."""
+
+    def __init__(self, per_second: int, burst: int, complaint: str) -> None:
+        self._per_second = per_second
+        self._burst = self._left = burst
+        self._complaint = complaint
+        self._refilled_at = time.monotonic()
+
+    def pay(self, price: int) -> None:
+        """
+        Raises:
+            FrameError: there is not enough left.
+        """
+        self._left -= price
+        if self._left < 0:
+            now = time.monotonic()
+            self._left += min(int((now - self._refilled_at) * self._per_second), self._burst)
+            self._refilled_at = now
+        if self._left < 0:
+            raise FrameError(1008, self._complaint)
+
+
 class AsgiConnection:
     """A `collab.ports.Connection` with a bounded outgoing queue, and the heart's `Member`."""
 
@@ -35,8 +58,8 @@ class AsgiConnection:
         self._close: tuple[int, str] | None = None
         self._aborted = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._budget = limits.frames_burst
-        self._refilled_at = time.monotonic()
+        self._frames = _Bucket(limits.frames_per_second, limits.frames_burst, "too many frames")
+        self._bytes = _Bucket(limits.bytes_per_second, limits.bytes_burst, "too many bytes a second")
         self.heard = heart.now
         self.slice = 0
 
@@ -116,8 +139,9 @@ class AsgiConnection:
 
     def _accept(self, message: Message) -> None:
         try:
-            self._pay()
             data = message.get("bytes")
+            self._frames.pay(1)
+            self._bytes.pay(len(data if data is not None else message["text"]))
             if data is None:
                 self._accept_text(message["text"])
             elif len(data) > self._limits.message_bytes_max:
@@ -125,6 +149,7 @@ class AsgiConnection:
             elif self._receiver is not None:
                 self._receiver.receive(data)
         except FrameError as error:
+            self._heart.refused(error.code, str(error), self._websocket.client and self._websocket.client.host)
             self.close(error.code, str(error))
         except Exception:
             _log.exception("a receiver failed; its connection is closed")
@@ -134,16 +159,6 @@ class AsgiConnection:
         if not isinstance(self._receiver, TextReceiver):
             raise FrameError(1003, "messages are binary here")
         self._receiver.receive_text(text)
-
-    def _pay(self) -> None:
-        self._budget -= 1
-        if self._budget < 0:
-            now = time.monotonic()
-            earned = int((now - self._refilled_at) * self._limits.frames_per_second)
-            self._budget += min(earned, self._limits.frames_burst)
-            self._refilled_at = now
-        if self._budget < 0:
-            raise FrameError(1008, "too many frames")
 
     async def _drain(self) -> None:
         """The one task that sends. A failing send means the peer is gone: `_read` learns it from the server."""

@@ -151,6 +151,8 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
         try:
             self._feed(data)
         except FrameError as error:
+            peer = self._transport.get_extra_info("peername")
+            self._heart.refused(error.code, str(error), peer[0] if peer else None)
             self._end(error.code, str(error))
         except Exception:
             _log.exception("a receiver failed; its connection is closed")

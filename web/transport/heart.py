@@ -13,8 +13,11 @@ import asyncio
 import heapq
 import logging
 import math
+from collections import Counter
 from itertools import count
 from typing import Final, Protocol
+
+from web.quiet import Quiet
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +59,17 @@ class Heart:
         self._next_home = 0
         self._deadlines: list[tuple[float, int, Member, float]] = []
         self._serial = count()
+        self.refusals: Counter[int] = Counter()
+        """Connections ended because the peer broke a rule of the transport, by close code."""
+        self._quiet = Quiet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    def refused(self, code: int, reason: str, address: str | None) -> None:
+        """A connection ends because its peer broke a rule."""
+        self.refusals[code] += 1
+        if self._quiet.may_say(address, code):
+            _log.warning("a connection was closed: %s", reason, extra={"code": code, "address": address})
 
     @property
     def connections(self) -> int:

@@ -55,6 +55,9 @@ class TransportLimits:
     frames_burst: int = 500_000
     frames_per_second: int = 200_000
     """Frames of any kind; more are refused with 1008."""
+    bytes_burst: int = 64 * 1024 * 1024
+    bytes_per_second: int = 8 * 1024 * 1024
+    """Bytes of any kind; more are refused with 1008."""
     overhead_frames_burst: int = 2048
     overhead_frames_per_second: int = 100
     """Frames that carry next to nothing: control frames and continuations under 1 KiB; more: 1008."""

@@ -4,7 +4,8 @@ Rule F1: a frame is judged by its header as soon as the header is there; nothing
 Rule F2: what is incomplete is gathered in place and looked at again only when enough of it is there, so a message
     costs time in proportion to its length, however it was cut into segments.
 Rule F3: one call handles a bounded number of frames; the rest waits for the next turn of the event loop.
-Rule F4: frames are paid for from two buckets, all of them from one and those that carry next to nothing from another.
+Rule F4: frames are paid for from two buckets, all of them from one and those that carry next to nothing from another;
+    bytes from a third.
 """
 
 import time
@@ -54,6 +55,8 @@ class FrameReader:
 
     __slots__ = (
         "_budget",
+        "_bytes_budget",
+        "_bytes_refilled_at",
         "_fragment_bytes",
         "_fragments",
         "_limits",
@@ -78,7 +81,8 @@ class FrameReader:
         self._message_opcode = BINARY
         self._budget = limits.frames_burst
         self._overhead_budget = limits.overhead_frames_burst
-        self._refilled_at = self._overhead_refilled_at = time.monotonic()
+        self._bytes_budget = limits.bytes_burst
+        self._refilled_at = self._overhead_refilled_at = self._bytes_refilled_at = time.monotonic()
 
     def _on_text(self, message: str) -> None:
         raise NotImplementedError
@@ -99,6 +103,9 @@ class FrameReader:
         Raises:
             FrameError: the peer broke a rule; feed nothing more.
         """
+        self._bytes_budget -= len(data)
+        if self._bytes_budget < 0:
+            self._refill_bytes()
         if self._partial is not None:
             self._partial += data
             if len(self._partial) < self._need:
@@ -232,3 +239,11 @@ class FrameReader:
         self._refilled_at = now
         if self._budget < 0:
             raise FrameError(1008, "too many frames")
+
+    def _refill_bytes(self) -> None:
+        now = time.monotonic()
+        earned = int((now - self._bytes_refilled_at) * self._limits.bytes_per_second)
+        self._bytes_budget += min(earned, self._limits.bytes_burst)
+        self._bytes_refilled_at = now
+        if self._bytes_budget < 0:
+            raise FrameError(1008, "too many bytes a second")
