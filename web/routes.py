@@ -5,6 +5,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from web.api import audit, content, documents, health, imports, invitations, me, people, sharing, tokens, updates
+from web.openapi import Description
 from web.routing import Granted, Public, Resource, Socket, Spec, Welcomed
 from web.security import Action, Rank
 from web.static_files import StaticFiles
@@ -14,13 +15,15 @@ _NOTHING: dict[int, None] = {204: None}
 
 
 def routes(static: StaticFiles) -> list[BaseRoute]:
-    return [
+    described = Description()
+    every: list[BaseRoute] = [
         Socket("/ws/{document:path}", Action.CONNECT, sync),
         *_documents(),
         *_sharing(),
         *_me(),
         *_people(),
         *_administration(),
+        Resource("/api/openapi.json", GET=Public(described.read)),
         Resource("/healthz", GET=Public(health.live)),
         Resource("/readyz", GET=Public(health.ready)),
         Resource("/metrics", GET=Public(health.metrics)),
@@ -28,6 +31,8 @@ def routes(static: StaticFiles) -> list[BaseRoute]:
         Resource("/assets/{path:path}", GET=Public(static.asset)),
         *(Resource(f"/{name}", GET=Public(static.top_level_file)) for name in static.top_level),
     ]
+    described.describe(every)
+    return every
 
 
 PAGES = ("/", "/d/{document:path}", "/join", "/sign-in", "/account", "/admin", "/admin/{page:path}")

@@ -31,7 +31,7 @@ from web.routes import PAGES
 from web.routing import Public, Resource, Socket
 from web.static_files import StaticFiles
 
-PUBLIC = {"/healthz", "/readyz", "/metrics", "/assets/{path:path}", *PAGES}
+PUBLIC = {"/api/openapi.json", "/healthz", "/readyz", "/metrics", "/assets/{path:path}", *PAGES}
 """What answers without the door; everything else must refuse whom it does not know."""
 
 

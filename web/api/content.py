@@ -9,6 +9,7 @@ from starlette.responses import Response
 from collab.errors import DocumentQuarantined
 from collab.export.formats import EXPORT_FORMATS, Format
 from collab.types import Grant
+from web.api.actors import actor_of
 from web.api.bodies import Schema, read_query
 from web.downloads import file_response
 from web.state import AppRequest
@@ -34,6 +35,7 @@ async def read_content(request: AppRequest, grant: Grant) -> Response:
         content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=not chosen.shown_in_place
     )
     response.headers.update(headers)
+    request.state["recorder"].note(actor_of(request, grant), "document-exported", grant.document, format=query.format)
     return response
 
 
