@@ -457,6 +457,15 @@ class SqlAccounts:
 
     # -- single sign-on --------------------
 
+    async def link_subject(self, account_pk: int, subject: str) -> bool:
+        """From now on this subject is that account. False: the account is another subject's already."""
+        chosen = update(accounts).where(
+            accounts.c.pk == account_pk, or_(accounts.c.oidc_subject.is_(None), accounts.c.oidc_subject == subject)
+        )
+        return await self._transactions.write(
+            lambda connection: connection.execute(chosen.values(oidc_subject=subject)).rowcount == 1
+        )
+
     async def find_by_subject(self, subject: str) -> Account | None:
         statement = select(accounts).where(accounts.c.oidc_subject == subject)
         row = await self._transactions.read(lambda connection: connection.execute(statement).one_or_none())

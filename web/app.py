@@ -17,8 +17,6 @@ from storage.url import is_sqlite, parse_database_url
 from web.accounts import Accounts
 from web.bearer import OurTokens
 from web.headers import SecurityHeaders
-from web.json_web_tokens import JsonWebTokens, SharedSecrets
-from web.key_set import KeySet
 from web.minting import Mint
 from web.operator import WithOperator
 from web.passwords import Passwords
@@ -28,6 +26,7 @@ from web.routes import routes
 from web.routing import no_such_route
 from web.security import Door
 from web.settings import Settings
+from web.sign_on import SignOn
 from web.state import State, transport_limits
 from web.static_files import StaticFiles
 from web.throttle import Throttle
@@ -59,6 +58,7 @@ async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart
         mint=mint,
         tokens=tokens,
         passwords=Passwords(settings),
+        sign_on=choose_sign_on(settings, database, mint),
         throttle=throttle,
         recorder=recorder,
         places=Places(settings),
@@ -82,6 +82,10 @@ def choose_authority(
         case "accounts":
             return Accounts(database, mint, recorder, tokens)
         case "jwt":
+            # Slow to import, and not needed by the others.
+            from web.json_web_tokens import JsonWebTokens, SharedSecrets
+            from web.key_set import KeySet
+
             keys = KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else SharedSecrets(settings)
             return JsonWebTokens(settings, database, tokens, keys)
 
@@ -93,6 +97,14 @@ async def say_the_rest(state: State) -> None:
         await state["watch"].exchange_news()
     except StoreError as error:
         log.warning("the last entries of the audit log are lost", error=str(error))
+
+
+def choose_sign_on(settings: Settings, database: Database, mint: Mint) -> SignOn | None:
+    if not settings.oidc_issuer:
+        return None
+    from web.single_sign_on import SingleSignOn  # Slow to import.
+
+    return SingleSignOn(settings, database, mint.derived("single sign-on"))
 
 
 @asynccontextmanager

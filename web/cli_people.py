@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
     from web.settings import Settings
 
@@ -34,7 +34,7 @@ def list_users(
     """List everybody with an account, one JSON object a line."""
     import json
 
-    async def work(client: "httpx.AsyncClient") -> list[dict[str, Any]]:
+    async def work(client: "httpx2.AsyncClient") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         after: str | None = None
         while True:
@@ -64,7 +64,7 @@ def invite_user(
 def password_link(name: Name) -> None:
     """Print a link, on the last line, by which somebody sets a new password. It works once."""
 
-    async def work(client: "httpx.AsyncClient") -> str:
+    async def work(client: "httpx2.AsyncClient") -> str:
         person = await _find(client, name)
         made = await ask(client, "POST", f"/api/admin/people/{person['id']}/password-link")
         return str(made["url"])
@@ -99,7 +99,7 @@ def make_administrator(
 def sign_user_out(name: Name) -> None:
     """End somebody's sign-ins everywhere. Their tokens stay."""
 
-    async def work(client: "httpx.AsyncClient") -> None:
+    async def work(client: "httpx2.AsyncClient") -> None:
         person = await _find(client, name)
         await ask(client, "POST", f"/api/admin/people/{person['id']}/sign-out")
 
@@ -108,14 +108,14 @@ def sign_user_out(name: Name) -> None:
 
 
 def _change(name: str, **values: bool) -> None:
-    async def work(client: "httpx.AsyncClient") -> None:
+    async def work(client: "httpx2.AsyncClient") -> None:
         person = await _find(client, name)
         await ask(client, "PATCH", f"/api/admin/people/{person['id']}", json=values)
 
     _with_accounts(work)
 
 
-async def _find(client: "httpx.AsyncClient", name: str) -> dict[str, Any]:
+async def _find(client: "httpx2.AsyncClient", name: str) -> dict[str, Any]:
     from storage.rows import fold
 
     found = await ask(client, "GET", "/api/admin/people", params={"q": name})
@@ -232,7 +232,7 @@ def _end(text: str) -> datetime | None:
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 
-async def ask(client: "httpx.AsyncClient", method: str, path: str, **options: Any) -> Any:
+async def ask(client: "httpx2.AsyncClient", method: str, path: str, **options: Any) -> Any:
     """One request of the operator. Ends the command when the answer is a refusal."""
     response = await client.request(method, path, **options)
     if response.is_success:
@@ -242,14 +242,14 @@ async def ask(client: "httpx.AsyncClient", method: str, path: str, **options: An
     _fail(faults or problem["detail"])
 
 
-def _with_accounts(work: "Callable[[httpx.AsyncClient], Awaitable[T]]") -> T:
+def _with_accounts(work: "Callable[[httpx2.AsyncClient], Awaitable[T]]") -> T:
     if _settings().auth != "accounts":
         _fail("there are accounts only with AUTH=accounts")
     return _over_api(work)
 
 
-def _over_api(work: "Callable[[httpx.AsyncClient], Awaitable[T]]") -> T:
-    import httpx
+def _over_api(work: "Callable[[httpx2.AsyncClient], Awaitable[T]]") -> T:
+    import httpx2
 
     from web.cli import check_directory, run
     from web.operator import operator_client
@@ -261,7 +261,7 @@ def _over_api(work: "Callable[[httpx.AsyncClient], Awaitable[T]]") -> T:
         try:
             async with operator_client(settings) as client:
                 return await work(client)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             _fail("the server that has the database does not answer")
 
     return run(within())

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
+import httpx2
 import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -37,7 +37,7 @@ class Key:
 
 
 class KeySet:
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._url = url
         self._transport = transport
         self._keys: list[tuple[str | None, Key]] = []
@@ -71,7 +71,7 @@ class KeySet:
                 try:
                     self._keys = _keys(await self._download())
                     self._fetched_at = self._tried_at
-                except (httpx.HTTPError, ValueError) as error:
+                except (httpx2.HTTPError, ValueError) as error:
                     log.warning("the keys of JWT_JWKS_URL cannot be fetched", error=type(error).__name__)
         if time.monotonic() - self._fetched_at >= _TRUSTED_SECONDS:
             raise StoreUnavailable("the keys with which tokens are checked cannot be fetched just now")
@@ -79,7 +79,7 @@ class KeySet:
     async def _download(self) -> Any:
         body = bytearray()
         async with (
-            httpx.AsyncClient(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client,
+            httpx2.AsyncClient(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client,
             client.stream("GET", self._url) as response,
         ):
             if response.status_code != 200:

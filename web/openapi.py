@@ -31,7 +31,7 @@ _PROBLEMS = {
     429: "Too many requests; Retry-After says when to come back",
     503: "Not just now; Retry-After says when to come back",
 }
-_SECURITY = [{"cookie": []}, {"bearer": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"cookie": []}, {"bearer": []}]
 
 
 class Problem(BaseModel):
@@ -92,7 +92,8 @@ def _described(routes: list[BaseRoute]) -> Iterator[tuple[str, str, Operation, S
                     yield route.path, method, operation, operation.spec
 
 
-References = Mapping[tuple[type[BaseModel], Mode], Any]
+References = Mapping[Any, Any]
+"""The schema of each model, by model and mode."""
 
 
 def _components(specs: list[Spec]) -> tuple[dict[str, Any], References]:

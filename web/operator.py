@@ -15,7 +15,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
@@ -91,7 +91,7 @@ def operator_file(settings: Settings, url: str, key: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def operator_client(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the running server, or of the application in this process.
 
     Raises:
@@ -104,7 +104,7 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient
         if not found:
             raise
         headers = {"Authorization": f"Bearer {found['key']}"}
-        async with httpx.AsyncClient(
+        async with httpx2.AsyncClient(
             base_url=found["url"], headers=headers, timeout=_SECONDS, trust_env=False, verify=False
         ) as client:
             yield client
@@ -122,7 +122,7 @@ async def _open(settings: Settings) -> Database:
 
 
 @asynccontextmanager
-async def _within(settings: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+async def _within(settings: Settings, database: Database) -> AsyncIterator[httpx2.AsyncClient]:
     from web.app import create_app
 
     key = new_operator_key()
@@ -132,8 +132,8 @@ async def _within(settings: Settings, database: Database) -> AsyncIterator[httpx
         async def entered(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(entered)
-        async with httpx.AsyncClient(
+        transport = httpx2.ASGITransport(entered)
+        async with httpx2.AsyncClient(
             transport=transport, base_url=_base_url(settings), headers={"Authorization": f"Bearer {key}"}
         ) as client:
             yield client

@@ -4,7 +4,20 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from web.api import audit, content, documents, health, imports, invitations, me, people, sharing, tokens, updates
+from web.api import (
+    audit,
+    content,
+    documents,
+    health,
+    imports,
+    invitations,
+    me,
+    people,
+    sharing,
+    single_sign_on,
+    tokens,
+    updates,
+)
 from web.openapi import Description
 from web.routing import Granted, Public, Resource, Socket, Spec, Welcomed
 from web.security import Action, Rank
@@ -164,6 +177,14 @@ def _me() -> list[BaseRoute]:
             PATCH=own(me.change_me, Spec("Change one's name or e-mail address", myself, me.Profile)),
         ),
         Resource("/api/sign-in", POST=anybody(me.sign_in, Spec("Sign in", myself, me.Credentials))),
+        Resource(
+            "/api/oidc/start",
+            GET=anybody(
+                single_sign_on.start,
+                Spec("Go to the OpenID provider", {302: None}, query=single_sign_on.StartQuery),
+            ),
+        ),
+        Resource("/api/oidc/callback", GET=anybody(single_sign_on.callback, Spec("Come back from there", {302: None}))),
         Resource("/api/sign-out", POST=anybody(me.sign_out, Spec("Sign out", _NOTHING))),
         Resource(
             "/api/me/password", POST=own(me.change_password, Spec("Change the password", myself, me.PasswordChange))

@@ -13,6 +13,7 @@ from web.passwords import Passwords
 from web.recorder import Recorder
 from web.security import Door
 from web.settings import Settings
+from web.sign_on import SignOn
 from web.throttle import Throttle
 from web.transport import Heart, TransportLimits
 from web.turnstile import Turnstile
@@ -37,6 +38,8 @@ class State(TypedDict):
     recorder: Recorder
     places: Places
     watch: Watch
+    sign_on: SignOn | None
+    """Signing in with an OpenID provider, if there is one."""
     transport_limits: TransportLimits
     turnstile: Turnstile
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -308,7 +308,7 @@ def jwk(kind: str, key: Any, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (entry | {"kid": kind, "use": "sig"} | changes).items() if value is not None}
 
 
-class Provider(httpx.AsyncBaseTransport):
+class Provider(httpx2.AsyncBaseTransport):
     """Where the keys are, without a network."""
 
     def __init__(self, keys: list[Any]) -> None:
@@ -316,11 +316,11 @@ class Provider(httpx.AsyncBaseTransport):
         self.fetched = 0
         self.down = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self.fetched += 1
         if self.down:
-            raise httpx.ConnectError("down")
-        return httpx.Response(200, json={"keys": self.keys})
+            raise httpx2.ConnectError("down")
+        return httpx2.Response(200, json={"keys": self.keys})
 
 
 def verifier(provider: Provider) -> JsonWebTokens:

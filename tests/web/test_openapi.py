@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import hypothesis
@@ -79,7 +80,7 @@ class Administrator:
 
 @pytest.fixture(scope="module")
 def administrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Administrator]:
-    limits = {"sign_ins_per_minute_max": 100_000, "refused_tokens_per_minute_max": 100_000}
+    limits: dict[str, Any] = {"sign_ins_per_minute_max": 100_000, "refused_tokens_per_minute_max": 100_000}
     with ServerProcess(tmp_path_factory.mktemp("openapi"), auth="accounts", **CHEAP, **limits) as server:
         administrator = Administrator(server)
         yield administrator
@@ -95,7 +96,7 @@ def administrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Administ
     suppress_health_check=list(HealthCheck),
 )
 def test_no_answer_is_a_fault_of_ours_or_one_that_is_not_described(
-    case: schemathesis.Case, administrator: Administrator
+    case: schemathesis.Case[Any], administrator: Administrator
 ) -> None:
     # Names made up at random rarely belong to a document; every other time it is one that exists.
     name = str(case.path_parameters.get("document", ""))

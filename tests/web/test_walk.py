@@ -54,6 +54,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("PATCH", "/api/me"): PEOPLE,
     ("POST", "/api/sign-in"): EVERYBODY,
     ("POST", "/api/sign-out"): EVERYBODY,
+    ("GET", "/api/oidc/start"): EVERYBODY,
+    ("GET", "/api/oidc/callback"): EVERYBODY,
     ("POST", "/api/me/password"): PEOPLE,
     ("GET", "/api/me/sign-ins"): PEOPLE,
     ("DELETE", "/api/me/sign-ins"): PEOPLE,
