@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint lock client bench clean
+.PHONY: help serve test outage lint lock client bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"
 	@echo "make test    set up everything the tests need and run all of them"
+	@echo "make outage  databases that are away for a minute under 20 writers"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
 	@echo "make client  rebuild the web client into web/static (needs Node 20)"
@@ -32,6 +33,9 @@ serve: $(VENV)/.runtime
 test: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+outage: $(VENV)/.dev
+	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

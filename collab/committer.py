@@ -17,7 +17,7 @@ from typing import Protocol
 from collab.errors import CollabError, DocumentNotFound, StoreError
 from collab.guard import Panicked, guarded, merge
 from collab.limits import RoomLimits
-from collab.ports import Append, NewUpdate, UpdateLog
+from collab.ports import Append, NewUpdate, Reporter, UpdateLog
 from collab.stats import Stats
 from collab.types import DocumentId, Seq
 
@@ -75,16 +75,18 @@ class MergedState:
 class Committer:
     """Owns the only task that appends to the log."""
 
-    def __init__(self, log: UpdateLog, limits: RoomLimits, stats: Stats) -> None:
+    def __init__(self, log: UpdateLog, limits: RoomLimits, stats: Stats, reporter: Reporter | None = None) -> None:
         self._log = log
+        self._reporter = reporter or Reporter()
         self._window = limits.commit_window_seconds
         self._stats = stats
         self._queue: list[tuple[BatchOwner, Batch]] = []
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
-        self.available = True
-        """False while the log refuses to be written."""
+        self.trouble: StoreError | None = None
+        """Why the log cannot be written just now."""
+        self._failed_at = 0.0
 
     def submit(self, owner: BatchOwner, batch: Batch) -> None:
         batch.size = sum([len(update.payload) for update in batch.updates])
@@ -142,15 +144,23 @@ class Committer:
             except StoreError as error:
                 if not error.retryable:
                     raise
-                self.available = False
-                self._stats.commit_failures += 1
+                self._fail(error, started)
                 await asyncio.sleep(random.uniform(delay / 2, delay))
                 delay = min(2 * delay, _RETRY_SECONDS_MAX)
             else:
-                self.available = True
                 self._stats.commits += 1
                 self._stats.commit_seconds += clock() - started
+                if self.trouble is not None:
+                    self.trouble = None
+                    self._reporter.saving_again(clock() - self._failed_at)
                 return seqs
+
+    def _fail(self, error: StoreError, at: float) -> None:
+        self._stats.commit_failures += 1
+        if self.trouble is None:
+            self._failed_at = at
+            self._reporter.saving_failed(error)
+        self.trouble = error
 
 
 def _by_owner(queue: list[tuple[BatchOwner, Batch]]) -> list[tuple[BatchOwner, list[Batch]]]:

@@ -70,19 +70,25 @@ class Hub:
         self._on_failure = on_failure
         self._reporter = reporter or Reporter()
         self._loader = Loader(log, quarantine, watch, self._reporter)
-        self._committer = Committer(log, self.limits, self.stats)
+        self._committer = Committer(log, self.limits, self.stats, self._reporter)
         self._rooms: dict[DocumentId, Room] = {}
         self._loading: dict[tuple[DocumentId, bool], asyncio.Task[Room]] = {}
         self._empty: dict[Room, float] = {}
         self._holding: set[Room] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._accepting = False
+        self._closed = False
         self.failure: BaseException | None = None
 
     @property
     def ready(self) -> bool:
         """Edits are taken and can be saved."""
-        return self._accepting and self.failure is None and self._committer.available
+        return self._accepting and self.failure is None and self._committer.trouble is None
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why edits cannot be saved just now."""
+        return self._committer.trouble
 
     # -- life --------------------
 
@@ -93,7 +99,14 @@ class Hub:
         self._spawn(self._tick())
 
     async def close(self, deadline_s: float = 10.0) -> None:
-        """Take nothing more, commit everything, acknowledge it, end every session with 1012. Idempotent."""
+        """Take nothing more, commit everything, acknowledge it, end every session with 1012. Idempotent.
+
+        It returns after about `deadline_s` at the latest, committed or not.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        end = self._clock.time() + deadline_s
         self._accepting = False
         for room in list(self._rooms.values()):
             room.freeze()
@@ -101,7 +114,7 @@ class Hub:
             # What is not committed by then was never acknowledged: clients still have it and send it again.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committer.drained(), deadline_s)
-        enough = self._clock.time() + _FAREWELL_SECONDS
+        enough = min(end, self._clock.time() + _FAREWELL_SECONDS)
         for room in list(self._rooms.values()):
             if room.covered and room.slow_to_load and self._clock.time() < enough:
                 with contextlib.suppress(Panicked):  # It is for the next load to find out and to say so.
@@ -121,9 +134,10 @@ class Hub:
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._fail(task.exception())
+            self.fail(task.exception())
 
-    def _fail(self, error: BaseException | None) -> None:
+    def fail(self, error: BaseException | None) -> None:
+        """Something happened after which nothing may be called saved any more (rule H3)."""
         if self.failure is None and error is not None:
             self.failure = error
             reason = StoreError("the server can no longer save; it is stopping")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from collab.errors import CollabError
+from collab.errors import CollabError, StoreError
 from collab.types import DocumentId, Seq
 
 
@@ -163,6 +163,12 @@ class Reporter:
 
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         """A session was ended for what its client sent, or because that may not be there any more."""
+
+    def saving_failed(self, error: StoreError) -> None:
+        """Edits cannot be saved just now; called once, until they can be again."""
+
+    def saving_again(self, seconds: float) -> None:
+        """Everything that could not be saved for `seconds` is."""
 
 
 class Connection(Protocol):

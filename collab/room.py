@@ -63,6 +63,10 @@ class RoomHost(Protocol):
 
     def submit(self, room: "Room", batch: Batch) -> None: ...
 
+    def fail(self, error: BaseException) -> None:
+        """An error that nobody expected while edits were on their way into the log: nothing may be called saved."""
+        ...
+
     def reload(self, room: "Room") -> None:
         """Read the document again and hand it to `Room.reloaded`."""
         ...
@@ -493,11 +497,17 @@ class Room:
         if self.reloading:
             return
         started = self._clock.time()
-        if self._pending:
-            self._flush_updates(news_only)
-        if self._awareness.dirty:
-            for payload in self._awareness.take_changes():
-                self._fanout.send(_encode_awareness, payload, skip=None)
+        try:
+            if self._pending:
+                self._flush_updates(news_only)
+            if self._awareness.dirty:
+                for payload in self._awareness.take_changes():
+                    self._fanout.send(_encode_awareness, payload, skip=None)
+        except Exception as error:
+            # Most likely out of memory. A batch may be lost between the Doc and the log, and an acknowledgement of a
+            # later one would cover it.
+            self._host.fail(error)
+            raise
         self._flushed_at = self._clock.time()
         self._flush_cost += (self._flushed_at - started - self._flush_cost) * 0.2
 

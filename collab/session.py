@@ -122,6 +122,10 @@ class Session:
         except Panicked:
             room.fault()
             self.end(MalformedMessage("the message cannot be applied to this document"))
+        except Exception:
+            # Half of it may have taken effect: edits that count as known and are nowhere would be acknowledged later.
+            room.fault()
+            raise
 
     def writable(self, ready: bool) -> None:
         """The transport's buffer ran full (`False`) or drained (`True`)."""

@@ -17,6 +17,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 5000
+WRITER_BUSY_TIMEOUT_MS = 2000
+"""Nobody else should hold the writer's lock. Who waits for a commit tries again anyway, and a server that is told to
+stop has to wait for the attempt that is under way."""
 CHECKPOINT_COMMITS = 500
 """A checkpoint of the WAL is due after so many commits …"""
 CHECKPOINT_GROWTH_BYTES = 4 * 1024 * 1024
@@ -172,7 +176,14 @@ class Writer:
                 if len(jobs) > 1:
                     return False
                 raise
-            transaction.commit()
+            try:
+                transaction.commit()
+            except BaseException:
+                # A full disk is noticed here. SQLite may or may not have rolled back by itself; a transaction left open
+                # would refuse every later one.
+                with suppress(Exception):
+                    transaction.rollback()
+                raise
         except BaseException as error:
             for job in jobs:
                 job.future.set_exception(error)
@@ -205,6 +216,7 @@ class Writer:
         if self._connection is None:
             return
         try:
+            self._pragma("busy_timeout=0")
             self._pragma("wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # All of it is durable in the WAL, from where the next start takes it.
@@ -268,7 +280,7 @@ def writer_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(driver: sqlite3.Connection, _record: object) -> None:
         driver.isolation_level = None  # the driver would begin transactions late, and never for DDL
-        driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        driver.execute(f"PRAGMA busy_timeout={WRITER_BUSY_TIMEOUT_MS}")
         mode = driver.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise StoreUnavailable(f"SQLite file {path}: its file system cannot hold a WAL (journal_mode is {mode})")

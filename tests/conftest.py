@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,14 +43,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.ServerP
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[servers.StartServer]:
-    """Starts a server; call it with a database URL and settings. Ends it after the test."""
+    """Starts a server; call it with what `ServerProcess` takes. Ends it after the test."""
     started: list[servers.ServerProcess] = []
 
-    def start(
-        database_url: str | None = None, *, template: Template | None = None, **settings: object
-    ) -> servers.ServerProcess:
+    def start(database_url: str | None = None, **options: Any) -> servers.ServerProcess:
         directory = tmp_path / f"server-{len(started)}"
-        server = servers.ServerProcess(directory, database_url, template=template, **settings)
+        server = servers.ServerProcess(directory, database_url, **options)
         started.append(server)
         return server.start()
 

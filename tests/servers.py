@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -66,12 +66,20 @@ class ServerProcess:
         directory: holds the log and, unless `database_url` names another database, the SQLite files.
         database_url: a SQLAlchemy URL; None for SQLite in `directory`.
         template: start by forking from this, which is faster.
+        prefix: what the command is started through, such as `prlimit --nofile=60`.
         settings: further settings without their prefix, such as `updates_page_max=10`.
     """
 
     def __init__(
-        self, directory: Path, database_url: str | None = None, *, template: Template | None = None, **settings: object
+        self,
+        directory: Path,
+        database_url: str | None = None,
+        *,
+        template: Template | None = None,
+        prefix: Sequence[str | Path] = (),
+        **settings: object,
     ) -> None:
+        self.prefix = prefix
         self.directory = directory
         self.data_dir = directory / "data"
         self.log = directory / "server.log"
@@ -103,7 +111,11 @@ class ServerProcess:
             return self._template.start(self._environment, self.directory, self.log)
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [COMMAND, "serve"], env=self._environment, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
+                [*self.prefix, COMMAND, "serve"],
+                env=self._environment,
+                cwd=self.directory,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def _wait_ready(self) -> None:

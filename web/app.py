@@ -16,6 +16,7 @@ from storage.engine import Database
 from storage.url import is_sqlite, parse_database_url
 from web.accounts import Accounts
 from web.bearer import OurTokens
+from web.descriptors import watch_descriptors
 from web.headers import SecurityHeaders
 from web.minting import Mint
 from web.operator import WithOperator
@@ -175,6 +176,8 @@ def create_app(
                 reporter=LogReporter(),
             )
             await hub.start()
+            descriptors = asyncio.create_task(watch_descriptors())
+            stack.callback(descriptors.cancel)
             stack.push_async_callback(hub.close, given.shutdown_seconds)
             state = await compose(given, store, hub, heart, operator_key)
             stack.push_async_callback(say_the_rest, state)

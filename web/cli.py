@@ -88,10 +88,12 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
     """
     settings = read_settings(options)
+    from web.descriptors import raise_limit
     from web.logs import configure_logs
     from web.server import NotEverythingSaved, listen, new_event_loop
 
     configure_logs(settings.log_format, settings.log_level)
+    raise_limit()
     with ExitStack() as stack:
         try:
             sockets = [stack.enter_context(opened) for opened in listen(settings.host, settings.port)]

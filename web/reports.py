@@ -1,8 +1,10 @@
 """What the engine tells whoever runs the server, as lines of the log."""
 
+import time
+
 import structlog
 
-from collab.errors import CollabError
+from collab.errors import CollabError, StoreError
 from collab.ports import Reporter
 from collab.types import DocumentId
 from web.quiet import Quiet
@@ -10,9 +12,16 @@ from web.quiet import Quiet
 log = structlog.get_logger(__name__)
 
 
+_LINE_SECONDS = 60
+"""A database that comes and goes has a line this often."""
+
+
 class LogReporter(Reporter):
     def __init__(self) -> None:
         self._quiet = Quiet()
+        self._silent_until = 0.0
+        self._waited = 0
+        self._told = False
 
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         kind = type(error).__name__
@@ -25,3 +34,21 @@ class LogReporter(Reporter):
             document=document,
             reason=reason,
         )
+
+    def saving_failed(self, error: StoreError) -> None:
+        self._waited += 1
+        if self._silent_until > (now := time.monotonic()):
+            return
+        self._silent_until = now + _LINE_SECONDS
+        log.error(
+            "edits cannot be saved just now; they are kept in memory, nothing is acknowledged, and it is tried again",
+            reason=str(error),
+            detail="; ".join(getattr(error, "__notes__", ())),
+            times=self._waited,
+        )
+        self._told, self._waited = True, 0
+
+    def saving_again(self, seconds: float) -> None:
+        if self._told:
+            log.warning("everything is saved again", after_seconds=round(seconds, 1))
+            self._told = False

@@ -119,7 +119,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")
-        await self.state["hub"].close(self.state["settings"].shutdown_seconds)
+        # The other half is for a commit that is still under way then, and for closing handshakes.
+        await self.state["hub"].close(self.state["settings"].shutdown_seconds / 2)
         await super().shutdown(sockets)
 
 

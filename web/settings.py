@@ -241,7 +241,7 @@ class Settings(BaseSettings):
     """How many such processes run at once; more wait."""
 
     shutdown_seconds: float = Field(default=10, gt=0)
-    """Time to store what is still in memory when the server is stopped."""
+    """Time from a signal to stop to the end of the server, in which it stores what is still in memory."""
 
     log_format: Literal["auto", "console", "json"] = "auto"
     """`json` writes one object a line; `console` is for eyes; `auto` picks `console` on a terminal."""

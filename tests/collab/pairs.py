@@ -68,6 +68,7 @@ class MemoryLog:
         self.rows: list[NewUpdate] = []
         self.checkpoints: list[tuple[Seq, MergedState]] = []
         self.reloads = 0
+        self.failures: list[BaseException] = []
         self.empty = 0
         self.gaps: list[tuple[Seq, Seq]] = []
         self.held = 0
@@ -82,6 +83,9 @@ class MemoryLog:
             rows = [update for batch in batches for update in batch.updates]
             self.rows += rows
             room.committed(batches, Seq(len(self.rows)), len(rows))
+
+    def fail(self, error: BaseException) -> None:
+        self.failures.append(error)
 
     def reload(self, room: Room) -> None:
         self.reloads += 1

@@ -139,7 +139,7 @@ async def test_a_log_that_comes_back_gets_everything_once_and_in_order() -> None
         committer.submit(owner, batch((None, second)))
         log.gate.set()
         await committer.drained()
-        assert committer.available
+        assert committer.trouble is None
     assert log.calls == 4
     assert [row.payload for row in log.rows[owner.document]] == [first, second]
     assert owner.told == [(1, 1, 1), (1, 2, 1)]

@@ -7,10 +7,12 @@ import collab.session as session_module
 from collab.awareness import ENTRIES_PER_MESSAGE
 from collab.codec import write_var_bytes, write_var_uint
 from collab.dialects.y_websocket import Y_WEBSOCKET
+from collab.fanout import FanOut
 from collab.guard import Panicked
 from collab.limits import RoomLimits
 from collab.live import LEVELS_MAX, LiveDocument
 from collab.ports import Checkpoint, LoadedDocument, NewUpdate, StoredUpdate
+from collab.room import Room
 from collab.scanner import ScannedUpdate, scan_update
 from collab.types import Grant, Role, Seq
 from tests.collab.pairs import DOCUMENT, Peer, World
@@ -929,3 +931,55 @@ def test_a_value_under_a_key_cannot_be_cut_into_a_dangling_pointer(world: World)
     other.text += "unharmed"
     world.settle()
     assert "unharmed" in world.stored_text()
+
+
+# -- what nobody expected --------------------
+
+
+@pytest.mark.rule("R5")
+def test_an_edit_that_half_took_effect_when_memory_ran_out_is_not_taken_for_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clocks had moved and the edit was queued nowhere: sent again, it would have been acknowledged as known."""
+    a = world.peer()
+    a.text += "saved "
+    world.settle()
+    enqueue = Room._enqueue
+
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Room, "_enqueue", out_of_memory)
+    a.text += "lost?"
+    with pytest.raises(MemoryError):
+        a.push()
+    monkeypatch.setattr(Room, "_enqueue", enqueue)
+    assert world.log.reloads == 1
+    a.drop()
+    rows = [StoredUpdate(Seq(i + 1), None, 0, row.payload) for i, row in enumerate(world.log.rows)]
+    world.room.reloaded(LoadedDocument("e", None, rows, Seq(len(rows))))
+    a.attach()
+    a.pull()
+    a.ask_ack(1)
+    assert a.acks == []
+    world.settle()
+    assert world.stored_text() == "saved lost?"
+    assert len(a.acks) == 1
+
+
+@pytest.mark.rule("H3")
+def test_a_flush_that_fails_ends_the_hub_for_a_later_acknowledgement_would_cover_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _ = world.peer(), world.peer()
+    world.settle()
+
+    def out_of_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(FanOut, "send", out_of_memory)
+    a.text += "relayed to nobody"
+    a.push()
+    with pytest.raises(MemoryError):
+        world.clock.advance()
+    assert [type(error) for error in world.log.failures] == [MemoryError]

@@ -62,7 +62,7 @@ class Writer:
         window = self._rng.randint(1, _WINDOW_MAX)
         with suppress(Disconnected):
             while True:
-                await self._write()
+                await self.write()
                 self._settle()
                 if self._client.asked - self._client.acknowledged >= window:
                     await self._client.acknowledged_through(self._client.asked - window // 2)
@@ -77,7 +77,17 @@ class Writer:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _write(self) -> None:
+    @property
+    def connected(self) -> bool:
+        return not self._client.ended
+
+    @property
+    def acknowledged(self) -> int:
+        """How many of its edits were acknowledged."""
+        return self._client.acknowledged
+
+    async def write(self) -> None:
+        """One edit, without waiting for its acknowledgement."""
         account = self.account
         account.counter += 1
         tag = f"{self.name}.{account.counter}"

@@ -51,7 +51,7 @@ async def database(sqlite_database: Database) -> Database:
         ("journal_mode", "wal"),
         ("synchronous", 2),  # FULL: fsync at every commit
         ("foreign_keys", 1),
-        ("busy_timeout", 5000),
+        ("busy_timeout", 2000),
         ("wal_autocheckpoint", 0),
     ],
 )
@@ -165,7 +165,7 @@ async def test_a_full_disk_is_survived(database: Database) -> None:
 async def test_a_lock_of_another_program_is_survived(
     sqlite_url: str, sqlite_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.sqlite, "BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(storage.sqlite, "WRITER_BUSY_TIMEOUT_MS", 10)
     await upgrade(sqlite_url)
     async with await Database.open(sqlite_url) as database:
         await database.log.load(A, create=True)

@@ -24,7 +24,8 @@ async def ready(request: AppRequest) -> Response:
     except StoreError as error:
         return json_response({"status": "not ready", "reason": str(error)}, 503, {"Retry-After": "2"})
     if not state["hub"].ready:
-        reason = "edits cannot be saved just now"
+        trouble = state["hub"].trouble
+        reason = "edits cannot be saved just now" + (f": {trouble}" if trouble is not None else "")
         return json_response({"status": "not ready", "reason": reason}, 503, {"Retry-After": "2"})
     return json_response({"status": "ready"})
 
