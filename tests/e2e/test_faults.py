@@ -268,7 +268,10 @@ async def until_cut_off(writer: RawClient, item: str, after_each: Callable[[RawC
 async def test_a_full_disk_is_said_withheld_and_survived(
     start_server: StartServer, http: httpx.AsyncClient, document: str, tmp_path: Path
 ) -> None:
-    """The data directory is a file system of 4 MiB, in a mount namespace of the server's own."""
+    """The data directory is a file system of 4 MiB, in a mount namespace of the server's own.
+
+    Once, a COMMIT that failed left its transaction open, and the server could never save again.
+    """
     data_dir = tmp_path / "server-0" / "data"
     await asyncio.to_thread(data_dir.mkdir, parents=True)
     script = f'mount -t tmpfs -o size=4m tmpfs "{data_dir}" && exec "$@"'
