@@ -8,7 +8,7 @@
 import random
 import re
 import secrets
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.ServerP
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[servers.StartServer]:
-    """Starts a server; call it with what `ServerProcess` takes. Ends it after the test."""
+    """Starts a server; call it with what `ServerProcess` takes, and its `prefix`. Ends it after the test."""
     started: list[servers.ServerProcess] = []
 
-    def start(database_url: str | None = None, **options: Any) -> servers.ServerProcess:
+    def start(database_url: str | None = None, *, prefix: Sequence[str] = (), **options: Any) -> servers.ServerProcess:
         directory = tmp_path / f"server-{len(started)}"
         server = servers.ServerProcess(directory, database_url, **options)
+        server.prefix = prefix
         started.append(server)
         return server.start()
 

@@ -66,7 +66,6 @@ class ServerProcess:
         directory: holds the log and, unless `database_url` names another database, the SQLite files.
         database_url: a SQLAlchemy URL; None for SQLite in `directory`.
         template: start by forking from this, which is faster.
-        prefix: what the command is started through, such as `prlimit --nofile=60`.
         settings: further settings without their prefix, such as `updates_page_max=10`.
     """
 
@@ -76,10 +75,10 @@ class ServerProcess:
         database_url: str | None = None,
         *,
         template: Template | None = None,
-        prefix: Sequence[str | Path] = (),
         **settings: object,
     ) -> None:
-        self.prefix = prefix
+        self.prefix: Sequence[str | Path] = ()
+        """What the command is started through, such as `prlimit --nofile=60`."""
         self.directory = directory
         self.data_dir = directory / "data"
         self.log = directory / "server.log"
