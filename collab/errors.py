@@ -15,6 +15,8 @@
     │ ├ RoomClosed
     │ ├ SlowConsumer
     │ ├ ClientIdInUse
+    │ ├ OtherEpoch
+    │ ├ UnrelatedCopy
     │ └ UpdateGap
     └ StoreError         the durable document cannot give or take it
       ├ DocumentNotFound
@@ -102,6 +104,20 @@ class ClientIdInUse(RoomError):
     """New edits under a Yjs client id that another open connection owns."""
 
     close_code = 1008
+
+
+class OtherEpoch(RoomError):
+    """The client's copy belongs to a lineage of the document that this server does not have."""
+
+    close_code = 4409
+    retryable = False
+
+
+class UnrelatedCopy(RoomError):
+    """The client's copy shares nothing with the document: merged, both texts would stand side by side."""
+
+    close_code = 4409
+    retryable = False
 
 
 class UpdateGap(RoomError):

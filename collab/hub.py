@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from collab.codec import decode_state_vector
 from collab.committer import Batch, Committer, MergedState, Outcome
-from collab.errors import CollabError, CorruptUpdate, PermissionDenied, RoomClosed, StoreError
+from collab.errors import CollabError, CorruptUpdate, OtherEpoch, PermissionDenied, RoomClosed, StoreError
 from collab.guard import Panicked
 from collab.limits import RoomLimits
 from collab.live import LiveDocument
@@ -205,14 +205,28 @@ class Hub:
         self.stats.rooms += 1
         return room
 
-    def attach(self, room: Room, grant: Grant, connection: Connection, dialect: Dialect) -> Session:
-        """Begin a session. The transport hands every message to `Session.receive` and calls `Session.closed`."""
+    def attach(
+        self, room: Room, grant: Grant, connection: Connection, dialect: Dialect, *, epoch: str | None = None
+    ) -> Session:
+        """Begin a session. The transport hands every message to `Session.receive` and calls `Session.closed`.
+
+        Args:
+            epoch: of the client's copy; empty when it has none. It is told the document's first of all, and sent away
+                when the two differ. None: the client does not know of epochs.
+        """
         session = Session(room, grant, connection, dialect)
         if self._rooms.get(grant.document) is not room or room.closed is not None:
             error = room.closed or RoomClosed("the document was closed meanwhile; connect again")
             session.open = False
             connection.close(error.close_code, str(error))
             return session
+        if epoch is not None:
+            session.send(dialect.epoch(room.epoch))
+            session.examined = True
+            if epoch and epoch != room.epoch:
+                session.open = False
+                connection.close(OtherEpoch.close_code, "this document was begun anew")
+                return session
         self._empty.pop(room, None)
         room.attach(session)
         return session
@@ -288,6 +302,9 @@ class Hub:
 
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         self._reporter.refused(document, user_id, error)
+
+    def unrelated(self, document: DocumentId, user_id: str | None) -> None:
+        self._reporter.unrelated(document, user_id)
 
     def emptied(self, room: Room) -> None:
         if self._rooms.get(room.document) is room:

@@ -20,6 +20,8 @@ class RoomLimits:
     """After that a connection whose updates still wait is closed with 1008; it syncs anew when it comes back."""
     unsaved_bytes_max: int = 64 * 1024 * 1024
     """Edits of all rooms that wait for the database; beyond it writers are closed with 1013."""
+    refuse_unrelated: bool = False
+    """Whether a client whose copy shares nothing with the document is closed with 4409, instead of merged with it."""
     flush_seconds_max: float = 0.025
     """Under load a room collects edits for at most this long before it relays them."""
     commit_window_seconds: float = 0.010

@@ -20,6 +20,7 @@ LEVELS_MAX = 2_000
 _TYPE_BYTES_MIN = 6
 """The shortest encoding of a nested shared type; what is loaded nests no deeper than its bytes allow."""
 _ANSWERS_MAX = 16
+_NOTHING = b"\x00"
 _KNOWN_MAX = 8
 _KNOWN_BYTES_MAX = 128 * 1024
 
@@ -36,6 +37,7 @@ class LiveDocument:
         self._raw = self._doc._doc
         self._vector: bytes | None = None
         self._answers: dict[bytes, bytes] = {}
+        self._sharing: set[bytes] = set()
         self.clocks: dict[int, int] = decode_state_vector(self.vector())
         self._known: dict[bytes, None] = {}
         self._shape: DocumentShape | None = None
@@ -155,6 +157,20 @@ class LiveDocument:
             if len(self._answers) < _ANSWERS_MAX:
                 self._answers[state_vector] = answer
         return answer
+
+    def shares(self, state_vector: bytes) -> bool:
+        """Whether somebody at `state_vector` has edits of this document; so has everybody where one side is empty.
+
+        Raises:
+            MalformedMessage: not a state vector.
+        """
+        if state_vector in self._sharing or state_vector == _NOTHING or not self.clocks:
+            return True
+        if self.clocks.keys().isdisjoint(decode_state_vector(state_vector)):
+            return False
+        if len(self._sharing) < _ANSWERS_MAX:
+            self._sharing.add(state_vector)  # It stays true, and after a restart many ask the same.
+        return True
 
     def state(self) -> bytes:
         """All of it, as one update."""

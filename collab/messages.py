@@ -52,6 +52,10 @@ class Dialect(Protocol):
         """Answer to an ACK_REQUEST, sent once everything before it on that connection is committed."""
         ...
 
+    def epoch(self, epoch: str) -> bytes:
+        """Tells a client which lineage of the document this is."""
+        ...
+
     def refusal(self, reason: str) -> bytes:
         """Tells the client that something it sent was not accepted, while the connection stays open."""
         ...

@@ -164,6 +164,9 @@ class Reporter:
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         """A session was ended for what its client sent, or because that may not be there any more."""
 
+    def unrelated(self, document: DocumentId, user_id: str | None) -> None:
+        """A client came with a copy that shares nothing with a document that is not empty."""
+
     def saving_failed(self, error: StoreError) -> None:
         """Edits cannot be saved just now; called once, until they can be again."""
 

@@ -26,6 +26,7 @@ from collab.errors import (
     RoomClosed,
     StoreError,
     StoreUnavailable,
+    UnrelatedCopy,
     UnsafeUpdate,
     UpdateGap,
 )
@@ -73,6 +74,10 @@ class RoomHost(Protocol):
 
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         """A session was ended for a reason that lies with its client."""
+        ...
+
+    def unrelated(self, document: DocumentId, user_id: str | None) -> None:
+        """A client came with a copy that shares nothing with the document."""
         ...
 
     def emptied(self, room: "Room") -> None:
@@ -348,11 +353,28 @@ class Room:
             MalformedMessage: not a state vector.
             Panicked: it cannot be answered.
         """
+        if not session.examined:
+            self._examine(session, state_vector)
         if session.missed_since is not None:
             session.missed_since = state_vector
             session.asked = True
             return
         session.send(session.dialect.sync_step_2(self.live.since(state_vector)))
+
+    def _examine(self, session: Session, state_vector: bytes) -> None:
+        """Notice a client whose copy shares nothing with a document that is not empty, most often because a program
+        fills a new Y.Doc before it has synced: at every visit the text is there once more.
+
+        Raises:
+            UnrelatedCopy: such clients are refused.
+        """
+        session.examined = True
+        if self.live.shares(state_vector):
+            return
+        self.stats.unrelated += 1
+        if self.limits.refuse_unrelated:
+            raise UnrelatedCopy("your copy shares nothing with this document; load it before you write into it")
+        self._host.unrelated(self.document, session.grant.user_id)
 
     def send_presence(self, session: Session) -> None:
         for payload in self._awareness.snapshot():

@@ -61,6 +61,7 @@ class Session:
         "client_id",
         "connection",
         "dialect",
+        "examined",
         "grant",
         "held",
         "missed_since",
@@ -77,6 +78,8 @@ class Session:
         self.dialect = dialect
         self.open = True
         self.refused = False
+        self.examined = False
+        """Whether its copy shares something with the document has been looked at, or its epoch says so."""
         self.batch: Batch | None = None
         """The newest batch that holds something this connection sent; it is acknowledged after that one."""
         self.acks: list[bytes] = []

@@ -35,6 +35,14 @@ class LogReporter(Reporter):
             reason=reason,
         )
 
+    def unrelated(self, document: DocumentId, user_id: str | None) -> None:
+        if self._quiet.may_say(document, user_id, "unrelated"):
+            log.warning(
+                "a client's copy shares nothing with the document: is it filled before it has synced?",
+                document=document,
+                user=user_id,
+            )
+
     def saving_failed(self, error: StoreError) -> None:
         self._waited += 1
         if self._silent_until > (now := time.monotonic()):

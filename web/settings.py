@@ -192,6 +192,9 @@ class Settings(BaseSettings):
     unsaved_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1024)
     """Edits of all documents that may wait for the database; beyond it writers are told to come back later (1013)."""
 
+    refuse_unrelated: bool = False
+    """Closes clients with 4409 whose copy shares nothing with a document that is not empty; otherwise it logs them."""
+
     send_queue_bytes_max: int = Field(default=256 * 1024, ge=16 * 1024, le=16 * 1024 * 1024)
     """Bytes that may wait to be sent to one client; with more it leaves the live stream and catches up later."""
 
@@ -281,6 +284,7 @@ class Settings(BaseSettings):
             document_bytes_max=self.document_bytes_max,
             awareness_state_bytes_max=self.awareness_state_bytes_max,
             unsaved_bytes_max=self.unsaved_bytes_max,
+            refuse_unrelated=self.refuse_unrelated,
             commit_window_seconds=self.commit_window_ms / 1000,
             idle_seconds=self.room_idle_seconds,
         )

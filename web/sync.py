@@ -23,6 +23,7 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         CollabError: the document cannot be opened; the handshake is not answered yet.
     """
     state = websocket.state
+    epoch = websocket.query_params.get("epoch")
     hub, grant = state["hub"], admission.grant
     try:
         room = await hub.open(grant)
@@ -33,7 +34,7 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         return
 
     def open_receiver(connection: Connection) -> Receiver:
-        session = hub.attach(room, grant, connection, Y_WEBSOCKET)
+        session = hub.attach(room, grant, connection, Y_WEBSOCKET, epoch=epoch)
         if state["settings"].local_only:
             return session  # There is nobody to watch over, and nothing to count.
         left = admission.places.pop_all().close

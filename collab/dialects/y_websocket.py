@@ -4,10 +4,12 @@
     1 varbytes     awareness             3              query awareness
     2 0 varstring  refusal (server to client only)
     102 varbytes   acknowledgement: the client asks, the server echoes after the commit
+    104 varstring  epoch (server to client only): the lineage of the document
     103 varbytes   role: the client asks with nothing in it, the server answers with JSON, now and at each change
 
 Source: y-protocols PROTOCOL.md; y-websocket src/y-websocket.js; type 102 as in the y-sweet client. A stock
-y-websocket client warns about types it does not know, so 102 and 103 go only to clients that sent one.
+y-websocket client warns about types it does not know, so 102 and 103 go only to clients that sent one,
+and 104 only to those that named an epoch when they connected.
 """
 
 import json
@@ -21,6 +23,7 @@ _AWARENESS = 1
 _QUERY_AWARENESS = 3
 _ACKNOWLEDGEMENT = 102
 _ROLE = 103
+_EPOCH = 104
 _SYNC_KINDS = (SYNC_STEP_1, SYNC_STEP_2, UPDATE)
 _ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST, _ROLE: ROLE_REQUEST}
 
@@ -48,6 +51,9 @@ class YWebSocket:
 
     def acknowledgement(self, payload: bytes) -> bytes:
         return b"\x66" + write_var_bytes(payload)
+
+    def epoch(self, epoch: str) -> bytes:
+        return bytes((_EPOCH,)) + write_var_string(epoch)
 
     def refusal(self, reason: str) -> bytes:
         return b"\x02\x00" + write_var_string(reason)

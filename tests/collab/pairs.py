@@ -68,6 +68,7 @@ class MemoryLog:
         self.rows: list[NewUpdate] = []
         self.checkpoints: list[tuple[Seq, MergedState]] = []
         self.reloads = 0
+        self.strangers: list[str | None] = []
         self.failures: list[BaseException] = []
         self.empty = 0
         self.gaps: list[tuple[Seq, Seq]] = []
@@ -92,6 +93,9 @@ class MemoryLog:
 
     def refused(self, document: DocumentId, user_id: str | None, error: CollabError) -> None:
         self.refusals.append(error)
+
+    def unrelated(self, document: DocumentId, user_id: str | None) -> None:
+        self.strangers.append(user_id)
 
     def emptied(self, room: Room) -> None:
         self.empty += 1

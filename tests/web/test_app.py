@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from structlog.testing import capture_logs
 
 import web.routes
-from collab.errors import CollabError, StoreUnavailable
+from collab.errors import CollabError, OtherEpoch, StoreUnavailable, UnrelatedCopy
 from collab.hub import Hub
 from collab.stats import Stats
 from collab.types import Grant, Role, parse_document_id
@@ -172,7 +172,8 @@ def leaves(kind: type[CollabError]) -> set[type[CollabError]]:
 
 
 ONLY_IN_COMMANDS = {SchemaBehind, UnsupportedDatabase, BackupError}
-IN_REQUESTS = sorted(leaves(CollabError) - ONLY_IN_COMMANDS, key=str)
+ONLY_ON_SOCKETS = {OtherEpoch, UnrelatedCopy}
+IN_REQUESTS = sorted(leaves(CollabError) - ONLY_IN_COMMANDS - ONLY_ON_SOCKETS, key=str)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in IN_REQUESTS if not kind.__module__.startswith("tests")])
