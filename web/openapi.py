@@ -28,6 +28,7 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body is of another media type than this operation takes",
     422: "There is more in it than a setting allows, or it cannot be stored",
+    423: "The document is in quarantine",
     429: "Too many requests; Retry-After says when to come back",
     503: "Not just now; Retry-After says when to come back",
 }

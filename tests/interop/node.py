@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class Node:
     def __init__(self) -> None:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self.expected_complaint: str | None = None
+        """What a client has to complain of, and of nothing else; None for nothing at all."""
 
     async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
@@ -83,7 +86,10 @@ class Node:
         complaints = (await self._complaints).decode()
         if kind is None:
             # Yjs and y-websocket warn of a second copy of Yjs and of messages they cannot read by printing alone.
-            assert complaints == "", f"a client complained:\n{complaints}"
+            if self.expected_complaint is None:
+                assert complaints == "", f"a client complained:\n{complaints}"
+            else:
+                assert re.fullmatch(self.expected_complaint, complaints), f"not as expected:\n{complaints}"
 
     async def _read_answers(self) -> None:
         assert self._process.stdout is not None
