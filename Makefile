@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage lint lock client bench clean
+.PHONY: help serve test outage check-history lint lock client bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ help:
 	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"
 	@echo "make test    set up everything the tests need and run all of them"
 	@echo "make outage  databases that are away for a minute under 20 writers"
+	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
 	@echo "make client  rebuild the web client into web/static (needs Node 20)"
@@ -36,6 +37,11 @@ test: $(VENV)/.dev
 
 outage: $(VENV)/.dev
 	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away
+
+check-history: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	COSCRIBE_HISTORY_CHECK=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/history
+	$(BIN)/python -m tests.history.measure
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

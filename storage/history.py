@@ -5,7 +5,7 @@ Rule L10: a chunk of the index is kept whole or not at all, once, and only where
 
 import asyncio
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -28,6 +28,7 @@ from collab.types import DocumentId, Seq
 from storage.people import People
 from storage.rows import find_document, lock_heads
 from storage.tables import (
+    accounts,
     checkpoint_checksum,
     documents,
     history_checkpoints,
@@ -260,6 +261,12 @@ class SqlHistory:
             return [DocumentId(name) for (name,) in connection.execute(chosen)]
 
         return await self._transactions.read(work)
+
+    async def names(self, user_ids: Collection[str]) -> dict[str, str]:
+        """How people with an account are called."""
+        chosen = select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(user_ids))
+        found = await self._transactions.read(lambda connection: connection.execute(chosen).all())
+        return {row.id: row.name for row in found}
 
     async def _person(self, user_id: str | None) -> int | None:
         return None if user_id is None else (await self._people.intern([user_id]))[user_id]

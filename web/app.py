@@ -18,6 +18,8 @@ from web.accounts import Accounts
 from web.bearer import OurTokens
 from web.descriptors import watch_descriptors
 from web.headers import SecurityHeaders
+from web.history.keeper import HistoryKeeper, WatchedLog
+from web.history.process import HistoryProcess
 from web.minting import Mint
 from web.operator import WithOperator
 from web.passwords import Passwords
@@ -40,7 +42,14 @@ from web.workers import Workers
 log = structlog.get_logger(__name__)
 
 
-async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart, operator_key: str | None) -> State:
+async def compose(
+    settings: Settings,
+    database: Database,
+    hub: Hub,
+    history: HistoryProcess,
+    heart: Heart,
+    operator_key: str | None,
+) -> State:
     """Join the parts of one running application."""
     mint = Mint(await database.credentials.key())
     recorder = Recorder(database)
@@ -54,6 +63,7 @@ async def compose(settings: Settings, database: Database, hub: Hub, heart: Heart
         door=Door(settings, authority, throttle=throttle, recorder=recorder),
         database=database,
         hub=hub,
+        history=history,
         workers=Workers(settings.worker_limits),
         heart=heart,
         mint=mint,
@@ -166,8 +176,13 @@ def create_app(
             heart = Heart(interval=given.keepalive_seconds, silence_max=given.silence_seconds)
             heart.start()
             stack.callback(heart.stop)
+            history = HistoryProcess(given.database_url, given.history_limits)
+            stack.push_async_callback(history.close)
+            keeper = HistoryKeeper(history, store.history)
+            keeper.start()
+            stack.push_async_callback(keeper.close)
             hub = Hub(
-                store.log,
+                WatchedLog(store.log, keeper),
                 frame=encode_frame,
                 limits=given.room_limits,
                 on_failure=on_failure,
@@ -179,7 +194,7 @@ def create_app(
             descriptors = asyncio.create_task(watch_descriptors())
             stack.callback(descriptors.cancel)
             stack.push_async_callback(hub.close, given.shutdown_seconds)
-            state = await compose(given, store, hub, heart, operator_key)
+            state = await compose(given, store, hub, history, heart, operator_key)
             stack.push_async_callback(say_the_rest, state)
             await stack.enter_async_context(running(on_failure, state["recorder"].run(), state["watch"].run()))
             yield state

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, ge
 
 import typer
 
+from web.cli_history import history_commands
 from web.cli_people import token_commands, user_commands
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ app.add_typer(db_commands, name="db")
 app.add_typer(document_commands, name="document")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
+app.add_typer(history_commands, name="history")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from web.api import (
     content,
     documents,
     health,
+    history,
     imports,
     invitations,
     me,
@@ -32,6 +33,7 @@ def routes(static: StaticFiles) -> list[BaseRoute]:
     every: list[BaseRoute] = [
         Socket("/ws/{document:path}", Action.CONNECT, sync),
         *_documents(),
+        *_history(),
         *_sharing(),
         *_me(),
         *_people(),
@@ -77,7 +79,15 @@ def _documents() -> list[BaseRoute]:
         ),
         Resource(
             f"{document}/restore",
-            POST=Granted(Action.RESTORE, documents.restore_document, Spec("Take a document out of the bin", one)),
+            POST=Granted(
+                Action.BRING_BACK,
+                history.restore,
+                Spec(
+                    "Take a document out of the bin or, with a seq, bring a past state back",
+                    {200: "application/json"},
+                    history.PerhapsRestoring,
+                ),
+            ),
         ),
         Resource(
             f"{document}/release",
@@ -111,6 +121,44 @@ def _documents() -> list[BaseRoute]:
                 updates.append_update,
                 Spec("Add one Yjs v1 update", {200: updates.AppendedReply}, updates.UPDATE_MEDIA_TYPE),
             ),
+        ),
+    ]
+
+
+def _history() -> list[BaseRoute]:
+    base = "/api/documents/{document}/history"
+    one, tree = history.VersionReply, {200: "application/json"}
+
+    def read(endpoint: Any, spec: Spec) -> Granted:
+        return Granted(Action.READ_HISTORY, endpoint, spec)
+
+    def name(endpoint: Any, spec: Spec) -> Granted:
+        return Granted(Action.NAME_VERSION, endpoint, spec)
+
+    return [
+        Resource(base, GET=read(history.read_timeline, Spec("The timeline", tree, query=history.TimelinePage))),
+        Resource(f"{base}/blame", GET=read(history.read_blame, Spec("Who wrote what", tree, query=history.BlameQuery))),
+        Resource(
+            f"{base}/diff",
+            GET=read(history.read_diff, Spec("What changed between two states", tree, query=history.DiffQuery)),
+        ),
+        Resource(
+            f"{base}/restore",
+            POST=Granted(
+                Action.BRING_BACK,
+                history.bring_back,
+                Spec("Bring a past state back", {200: history.BroughtBack}, history.Restoring),
+            ),
+        ),
+        Resource(
+            f"{base}/versions",
+            GET=read(history.list_versions, Spec("The named versions", {200: history.VersionList})),
+            POST=name(history.add_version, Spec("Name a state", {201: one}, history.NewVersion)),
+        ),
+        Resource(
+            f"{base}/versions/{{version}}",
+            PATCH=name(history.rename_version, Spec("Rename a version", {200: one}, history.RenamedVersion)),
+            DELETE=name(history.remove_version, Spec("Take a version's name away", _NOTHING)),
         ),
     ]
 

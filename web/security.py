@@ -71,6 +71,10 @@ class Action(Enum):
     RELEASE = auto()
     SHARE = auto()
     LEAVE = auto()
+    READ_HISTORY = auto()
+    NAME_VERSION = auto()
+    BRING_BACK = auto()
+    """A past state becomes the present again."""
 
 
 LEAST_ROLE = {
@@ -84,6 +88,9 @@ LEAST_ROLE = {
     Action.RELEASE: Role.OWNER,
     Action.SHARE: Role.OWNER,
     Action.LEAVE: Role.READER,
+    Action.READ_HISTORY: Role.READER,
+    Action.NAME_VERSION: Role.EDITOR,
+    Action.BRING_BACK: Role.EDITOR,
 }
 _CREATES = frozenset({Action.CREATE, Action.CONNECT, Action.APPEND})
 

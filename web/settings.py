@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from collab.limits import RoomLimits
 from storage.errors import UnsupportedDatabase
 from storage.url import is_sqlite, parse_database_url, sqlite_path
+from web.history.process import HistoryLimits
 from web.workers import WorkerLimits
 
 ENV_PREFIX = "COSCRIBE_"
@@ -243,6 +244,15 @@ class Settings(BaseSettings):
     workers_max: int = Field(default=2, ge=1)
     """How many such processes run at once; more wait."""
 
+    history_pause_seconds: float = Field(default=300, ge=60)
+    """A pause after which somebody's edits are another session on the timeline of a document's history."""
+
+    history_seconds: float = Field(default=60, gt=0)
+    """Time the answer to one question about a document's past may take."""
+
+    history_memory_bytes_max: int = Field(default=2 * 1024 * 1024 * 1024, ge=256 * 1024 * 1024)
+    """Address space of the process that answers questions about the past."""
+
     shutdown_seconds: float = Field(default=10, gt=0)
     """Time from a signal to stop to the end of the server, in which it stores what is still in memory."""
 
@@ -297,6 +307,10 @@ class Settings(BaseSettings):
             seconds=self.worker_seconds,
             at_once=self.workers_max,
         )
+
+    @property
+    def history_limits(self) -> HistoryLimits:
+        return HistoryLimits(seconds=self.history_seconds, memory_bytes=self.history_memory_bytes_max)
 
     @field_validator("database_url")
     @classmethod

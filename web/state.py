@@ -8,6 +8,7 @@ from starlette.websockets import WebSocket
 from collab.hub import Hub
 from storage.engine import Database
 from web.bearer import OurTokens
+from web.history.process import HistoryProcess
 from web.minting import Mint
 from web.passwords import Passwords
 from web.recorder import Recorder
@@ -29,6 +30,7 @@ class State(TypedDict):
     door: Door
     database: Database
     hub: Hub
+    history: HistoryProcess
     workers: Workers
     heart: Heart
     mint: Mint

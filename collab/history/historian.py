@@ -248,7 +248,7 @@ class Historian:
             raise AssertionError("items beyond the head of the log")
         client = _new_client(kept.view)
         past = await self._view(document, at)
-        restorer = Restorer(kept.tree, past, kept.view, Copies(await self._store.copies(document)), client)
+        restorer = Restorer(kept.tree, past, kept.view, await self._authors(document, head), client)
         if block is not None:
             return restorer.restore_block(block)
         return restorer.restore() if root is None else restorer.restore_root(root)

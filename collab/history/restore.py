@@ -2,7 +2,8 @@
 
 Rule H6: a document that applies the edit shows the past state exactly, and everybody who applies it the same, also
 whoever typed meanwhile or comes back later. What both states show is not touched; what only the past one shows is
-written again, its bytes copied; what only the present one shows is deleted.
+written again, its bytes copied; what only the present one shows is deleted. Words that somebody else has typed again
+meanwhile are not what was there: who wrote what comes back with it.
 
 A new edit and not an undone deletion: in Yjs what is deleted stays deleted.
 """
@@ -13,7 +14,8 @@ from typing import NamedTuple
 from collab.contents import ANY, STRING, TYPE
 from collab.errors import HistoryNotFound
 from collab.history.align import Pair, align
-from collab.history.copies import Copies, Copy, encode_copies
+from collab.history.authors import Authors
+from collab.history.copies import Copy, encode_copies
 from collab.history.items import Branch, Item, ItemTree, View
 from collab.history.units import Unit, keyed_units_of, signature, units_of
 from collab.history.writer import UpdateWriter
@@ -35,7 +37,7 @@ class Restoration(NamedTuple):
 class Restorer:
     """Makes one restoration."""
 
-    def __init__(self, tree: ItemTree, past: View, now: View, copies: Copies, client: int) -> None:
+    def __init__(self, tree: ItemTree, past: View, now: View, authors: Authors, client: int) -> None:
         """
         Args:
             tree: of the present state, made from a document of which nothing was collected.
@@ -44,7 +46,8 @@ class Restorer:
         self._tree = tree
         self._past = past
         self._now = now
-        self._copies = copies
+        self._authors = authors
+        self._copies = authors.copies
         self._writer = UpdateWriter(client)
         self._copied: list[Copy] = []
 
@@ -142,7 +145,7 @@ class Restorer:
             if then.kind == TYPE:
                 assert now.item.branch is not None
                 self._branch(now.item.branch, then.item.branch)
-        elif now is None or signature(then, self._past) != signature(now, self._now):
+        elif now is None or self._content(then, self._past) != self._content(now, self._now):
             if now is not None:
                 self._delete(now)
             self._set_key(branch, key, then)
@@ -184,9 +187,12 @@ class Restorer:
         return align(
             before,
             after,
-            lambda index: signature(then[index], self._past),
-            lambda index: signature(now[index], self._now),
+            lambda index: self._content(then[index], self._past),
+            lambda index: self._content(now[index], self._now),
         )
+
+    def _content(self, unit: Unit, view: View) -> Hashable:
+        return signature(unit, view, lambda inner: self._authors.of(*inner.id))
 
     # -- writing --------------------
 

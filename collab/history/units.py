@@ -4,7 +4,7 @@ Units are what states are compared by. A unit never cuts a character in two: the
 one unit of two clocks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
 from collab.contents import ANY, DELETED, STRING, TYPE
@@ -98,12 +98,17 @@ def value_in_json(unit: Unit) -> Any:
     return decode(unit.kind, unit.content)
 
 
-def signature(unit: Unit, view: View) -> Any:
-    """Equal for units that show the same, whatever their ids, nested types and all."""
+def signature(unit: Unit, view: View, stamp: Callable[[Unit], Hashable] | None = None) -> Hashable:
+    """Equal for units that show the same, whatever their ids, nested types and all.
+
+    Args:
+        stamp: what else must be equal, of the unit and of everything in it.
+    """
+    mark = None if stamp is None else stamp(unit)
     if unit.kind != TYPE:
-        return unit.kind, unit.content
+        return unit.kind, unit.content, mark
     branch = unit.item.branch
     assert branch is not None
-    inner = tuple(signature(child, view) for child in units_of(branch, view))
-    keyed = tuple(sorted((key, signature(child, view)) for key, child in keyed_units_of(branch, view).items()))
-    return unit.kind, unit.content, inner, keyed
+    inner = tuple(signature(child, view, stamp) for child in units_of(branch, view))
+    keyed = {key: signature(child, view, stamp) for key, child in keyed_units_of(branch, view).items()}
+    return unit.kind, unit.content, mark, inner, frozenset(keyed.items())

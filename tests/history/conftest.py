@@ -1,9 +1,12 @@
-"""Random sessions and a database for them. `make check-history` runs the same tests with the full counts."""
+"""Random sessions and a database for them.
+
+`make check-history` runs the same tests with the full counts; COSCRIBE_HISTORY_CHECK=0.1 with a tenth of them.
+"""
 
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,8 @@ class Scale:
 
     past_sessions: int = 4
     past_seqs: int = 40
-    blamed_characters: int = 4_000
-    restores: int = 24
+    blamed_characters: int = 2_500
+    restores: int = 20
 
 
 def report(line: str) -> None:
@@ -33,7 +36,15 @@ FULL = Scale(past_sessions=300, past_seqs=200, blamed_characters=100_000, restor
 
 @pytest.fixture(scope="session")
 def scale() -> Scale:
-    return FULL if os.environ.get("COSCRIBE_HISTORY_CHECK") == "full" else Scale()
+    share = float(os.environ.get("COSCRIBE_HISTORY_CHECK", "0"))
+    if not share:
+        return Scale()
+    return replace(
+        FULL,
+        past_sessions=round(share * FULL.past_sessions),
+        blamed_characters=round(share * FULL.blamed_characters),
+        restores=round(share * FULL.restores),
+    )
 
 
 @pytest.fixture(scope="module")

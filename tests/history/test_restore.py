@@ -77,6 +77,26 @@ async def test_restoring_again_what_is_there_changes_nothing(
     session.close()
 
 
+async def test_a_letter_that_somebody_else_typed_since_is_not_taken_for_the_one_that_was_there(
+    database: Database,
+) -> None:
+    """Once a restore of "Hello" over somebody's "Goodbye" left their o standing, and so the o was theirs."""
+    kept = Kept(database, DocumentId("letters"))
+    ann, bob = new_doc(), new_doc()
+    ann["text"].insert(0, "Hello")
+    bob.apply_update(ann.get_update())
+    before = bob.get_state()
+    bob["text"].clear()
+    bob["text"].insert(0, "Goodbye")
+    await kept.take([("ann", ann.get_update()), ("bob", bob.get_update(before))])
+    restoration = await kept.historian.restoration(kept.document, Seq(1))
+    await kept.note(restoration, Seq(1), 1)
+    await kept.take([("bob", restoration.update)])
+    blamed = await kept.historian.blame(kept.document)
+    assert [author["user"] for author in blamed["authors"]] == ["ann"]
+    assert blamed["roots"][0]["content"] == [{"text": "Hello", "author": 0}]
+
+
 async def test_of_a_long_text_only_what_differs_is_written(database: Database) -> None:
     kept = Kept(database, DocumentId("long"))
     doc = new_doc()

@@ -62,7 +62,8 @@ class Person {
     const updates = together ? [Y.mergeUpdates(this.outbox)] : this.outbox
     this.outbox = []
     for (const update of updates) this.session.append(this, update)
-    this.known = true
+    // What Yjs tidies up when it hears of others' marks is sent too, and says nothing of a client id.
+    this.known ||= updates.some(update => Y.decodeUpdate(update).structs.some(({ id }) => id.client === this.doc.clientID))
   }
 }
 

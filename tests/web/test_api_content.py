@@ -88,10 +88,26 @@ async def test_another_format_is_refused_with_those_there_are(http: httpx.AsyncC
     assert all(known in refusal["detail"] for known in FORMATS)
 
 
-async def test_the_past_is_not_available_and_not_mistaken_for_the_present(http: httpx.AsyncClient) -> None:
+async def test_a_past_state_is_given_in_every_format(http: httpx.AsyncClient) -> None:
+    first, second = two_edits()
+    for update in (first, second):
+        await post(http, "plans", update)
+    texts = [(await http.get(url("plans", f"/content?at={at}"))).text for at in (0, 1, 2)]
+    assert texts == ["", "one ", "one two"]
+    assert text_of((await http.get(url("plans", "/content?format=yjs&at=1"))).content) == "one "
+    assert (await http.get(url("plans", "/content?format=markdown&at=2"))).text.strip() == "one two"
+
+
+@pytest.mark.parametrize("at", ["-1", "now", "1.5", str(2**63)])
+async def test_a_state_is_asked_for_by_its_seq(http: httpx.AsyncClient, at: str) -> None:
+    await create(http, id="plans")
+    problem(await http.get(url("plans", "/content"), params={"at": at}), 400)
+
+
+async def test_a_state_that_is_yet_to_come_is_not_mistaken_for_the_present(http: httpx.AsyncClient) -> None:
     await post(http, "plans", text_update("now"))
-    refusal = problem(await http.get(url("plans", "/content?at=1")), 400)
-    assert "not available in this version" in refusal["detail"]
+    refusal = problem(await http.get(url("plans", "/content?at=2")), 404)
+    assert refusal["code"] == "history-not-found"
 
 
 @pytest.mark.parametrize(

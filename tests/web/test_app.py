@@ -155,7 +155,7 @@ async def test_a_server_that_cannot_refuse_with_an_answer_closes_before_acceptin
     assert sent == ["websocket.close"]
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api", "/api/documents/plans/history", "/healthz/", "/%61pi/documents"])
+@pytest.mark.parametrize("path", ["/nothing", "/api", "/api/documents/plans/future", "/healthz/", "/%61pi/documents"])
 async def test_an_unknown_address_is_a_problem(http: httpx.AsyncClient, path: str) -> None:
     assert problem(await http.get(path), 404)["code"] == "not-found"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from collab.errors import MessageTooLarge
 from web.state import AppRequest
+from web.times import iso_time as iso_time
 
 
 class Schema(BaseModel):
@@ -102,9 +103,3 @@ def to_milliseconds(time: datetime | None) -> int | None:
 
 def optional_time(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else iso_time(milliseconds)
-
-
-def iso_time(milliseconds: int) -> str:
-    """ISO 8601 in UTC with milliseconds, from milliseconds since 1970."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

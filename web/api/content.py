@@ -3,32 +3,35 @@
 Of a document in quarantine it is the newest state that can be shown, and a header says so.
 """
 
+from typing import Annotated
+
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from collab.errors import DocumentQuarantined
 from collab.export.formats import EXPORT_FORMATS, Format
-from collab.types import Grant
+from collab.types import Grant, Seq
 from web.api.actors import actor_of
 from web.api.bodies import Schema, read_query
 from web.downloads import file_response
 from web.state import AppRequest
 
+SEQ_MAX = 2**63 - 1
 INLINE_BYTES_MAX = 8 * 1024
 """Rendering a state of this size takes up to ten milliseconds; starting a worker takes a quarter of a second."""
 
 
 class ContentQuery(Schema):
     format: str = "text"
-    at: str | None = None
+    at: Annotated[int, Field(ge=0, le=SEQ_MAX)] | None = None
+    """A past state, by the seq of its last edit."""
 
 
 async def read_content(request: AppRequest, grant: Grant) -> Response:
     query = read_query(request, ContentQuery)
     chosen = chosen_format(query.format)
-    if query.at is not None:
-        raise HTTPException(400, "at=SEQ is not available in this version: only the document as it is now")
-    state, headers = await _state(request, grant)
+    state, headers = await _state(request, grant, query.at)
     title = (await request.state["database"].documents.get(grant.document)).title or grant.document
     content = await render(request, query.format, state, title)
     response = file_response(
@@ -39,7 +42,9 @@ async def read_content(request: AppRequest, grant: Grant) -> Response:
     return response
 
 
-async def _state(request: AppRequest, grant: Grant) -> tuple[bytes, dict[str, str]]:
+async def _state(request: AppRequest, grant: Grant, at: int | None) -> tuple[bytes, dict[str, str]]:
+    if at is not None:
+        return await request.state["history"].content(grant.document, Seq(at)), {}
     try:
         return await request.state["hub"].state(grant), {}
     except DocumentQuarantined:
