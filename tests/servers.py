@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from tests.preloaded import ForkedProcess, Template
 COMMAND = Path(sys.executable).with_name("coscribe")
 READY_SECONDS = 30.0
 _LOG_TAIL_LINES = 80
+SECRETS = re.compile(r"cs[stilk]_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+|\$argon2")
+"""What no log may hold: secrets that this server makes, JSON Web Tokens, passwords' hashes."""
 
 StartServer = Callable[..., "ServerProcess"]
 """Takes a database URL and settings; see the fixture `start_server`."""
@@ -205,6 +208,15 @@ class ServerProcess:
     def __enter__(self) -> Self:
         return self.start()
 
+    def check_no_secrets(self) -> None:
+        """
+        Raises:
+            AssertionError: the log holds a token, a cookie or a link other than the one that it is there to print.
+        """
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        found = set(SECRETS.findall(text)) - set(re.findall(r"/join#(\S+)", text))
+        assert not found, f"the log of the server on port {self.port} holds secrets: {[each[:8] for each in found]}"
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -212,6 +224,8 @@ class ServerProcess:
             self.kill9()
         elif self in _running:
             _running.remove(self)
+        if kind is None:
+            self.check_no_secrets()
 
 
 def log_sections() -> list[tuple[str, str]]:
