@@ -8,14 +8,17 @@ import re
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 import structlog
 import typer.main
@@ -334,3 +337,89 @@ def test_damage_is_named_with_code_1_and_the_backup_is_made_all_the_same(tmp_pat
     assert lost[0].removeprefix("coscribe: ") in refused("restore", "--replace", file)[0]
     result = run("doctor", "--data")
     assert (result.exit_code, result.stderr.splitlines()) == (1, lost)
+
+
+# -- people and tokens ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AUTH", "accounts"), ("PASSWORD_MEMORY_KIB", "1024"), ("PASSWORD_ROUNDS", "1")):
+        monkeypatch.setenv(f"COSCRIBE_{name}", value)
+
+
+def last(output: str) -> str:
+    return output.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("accounts")
+def test_a_token_is_made_listed_and_revoked_without_a_server() -> None:
+    command = ("token", "create", "--user", "robot", "--document", "notes/*", "--role", "editor", "--expires", "1h")
+    token = last(done(*command))
+    assert re.fullmatch(r"cst_[A-Za-z0-9_-]{48}", token)
+    (listed,) = map(json.loads, done("token", "list").splitlines())
+    assert (listed["person"]["name"], listed["documents"]) == ("robot", {"notes/*": "editor"})
+    done("token", "revoke", listed["id"])
+    assert done("token", "list") == ""
+    assert refused("token", "revoke", listed["id"]) == ["coscribe: there is no such token"]
+
+
+def test_with_a_secret_a_token_is_signed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "a secret of thirty-two characters"
+    for name, value in (("AUTH", "jwt"), ("JWT_SECRET", secret), ("JWT_AUDIENCE", "docs"), ("JWT_ISSUER", "shop")):
+        monkeypatch.setenv(f"COSCRIBE_{name}", value)
+    token = last(done("token", "create", "--user", "ann", "--document", "a", "--document", "b/*", "--role", "reader"))
+    claims = jwt.decode(token, secret, ["HS256"], audience="docs", issuer="shop")
+    assert (claims["sub"], claims["documents"]) == ("ann", {"a": "reader", "b/*": "reader"})
+    assert 29 < (claims["exp"] - time.time()) / 86400 <= 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--document", "a", "--role", "god"), "a role is one of"),
+        (("--document", "a b"), "a pattern is"),
+        (("--document", "a", "--expires", "soon"), "--expires takes"),
+        (("--document", "a", "--expires", "2020-01-01"), "in the past"),
+        (("--document", "a", "--expires", "999999999w"), "--expires takes"),
+    ],
+)
+@pytest.mark.usefixtures("accounts")
+def test_a_token_that_cannot_be_is_refused(arguments: tuple[str, ...], complaint: str) -> None:
+    (line,) = refused("token", "create", "--user", "robot", *arguments)
+    assert complaint in line
+
+
+def test_without_sign_in_there_are_neither_tokens_nor_people() -> None:
+    assert "without a token" in refused("token", "create", "--user", "x", "--document", "a")[0]
+    assert "only with AUTH=accounts" in refused("user", "list")[0]
+
+
+@pytest.mark.usefixtures("accounts")
+def test_people_are_looked_after_beside_a_running_server() -> None:
+    with serving() as (process, url):
+        link = last(done("user", "invite", "--name", "Ann", "--administrator"))
+        assert link.startswith(f"{url}/join#csi_")
+        with httpx.Client(base_url=url, headers={"origin": url}) as client:
+            body = {"secret": link.partition("#")[2], "name": "Ann", "password": "correct horse"}
+            assert client.post("/api/invitations/accept", json=body).status_code == 201
+            (ann,) = map(json.loads, done("user", "list").splitlines())
+            assert (ann["name"], ann["administrator"]) == ("Ann", True)
+            assert refused("user", "suspend", "ann") == ["coscribe: somebody has to be an administrator"]
+            assert refused("user", "suspend", "Bob") == ["coscribe: there is nobody called Bob"]
+            token = last(done("token", "create", "--user", "Ann", "--document", "*", "--role", "reader"))
+            headers = {"authorization": f"Bearer {token}"}
+            assert client.get("/api/documents", headers=headers).status_code == 200
+            done("user", "sign-out", "Ann")
+            assert client.get("/api/me").json()["person"] is None
+            assert last(done("user", "password", "Ann")).startswith(f"{url}/join#csi_")
+            assert client.get("/api/documents", headers=headers).status_code == 200
+        process.terminate()
+        assert process.wait(20) == 0
+    assert not (Settings().data_dir / "operator.json").exists()
+
+
+@pytest.mark.usefixtures("accounts")
+def test_what_lets_commands_in_is_for_the_servers_user_alone() -> None:
+    with serving():
+        assert stat.S_IMODE((Settings().data_dir / "operator.json").stat().st_mode) == 0o600
