@@ -19,6 +19,8 @@ from collab.history.ports import (
 )
 from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq
+from storage.accounts import NewAccount
+from storage.audit_log import Actor
 from storage.engine import Database
 from storage.history import VERSION_NAME_CHARACTERS_MAX, SqlHistory
 from storage.tables import history_checkpoints
@@ -140,6 +142,13 @@ async def test_documents_that_are_behind_are_found(history: SqlHistory) -> None:
     await history.add_chunk(PLANS, chunk(0, 3))
     assert await history.behind(6) == []
     assert await history.behind(5) == [PLANS]
+
+
+async def test_people_with_an_account_have_names_and_the_others_are_left_out(history: SqlHistory, store: Store) -> None:
+    assert isinstance(store, Database)
+    ada = await store.accounts.create(NewAccount("Ada"), Actor())
+    assert await history.names({ada.id, "somebody-by-jwt"}) == {ada.id: "Ada"}
+    assert await history.names(set()) == {}
 
 
 async def test_there_is_no_history_of_a_document_that_does_not_exist(history: SqlHistory) -> None:

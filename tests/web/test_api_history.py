@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from collab.history import index
 from collab.types import DocumentId, Role
+from storage.audit_log import Filter
 from tests.support import eventually
 from tests.web.conftest import Running, make_settings, running
 from tests.web.edits import text_of
@@ -203,6 +204,15 @@ async def test_without_a_seq_restore_takes_a_document_out_of_the_bin(http: httpx
     problem(await restore(http, "bob"), 403)
     assert (await restore(http, "ann")).json()["deleted_at"] is None
     assert (await restore(http, "bob", seq=1)).json()["changed"]
+
+
+async def test_a_restore_is_in_the_audit_log(http: httpx.AsyncClient, server: Running) -> None:
+    await written(http)
+    await restore(http, "bob", seq=1)
+    await server.state["recorder"].flush()
+    newest, *_ = await server.state["database"].audit.page(Filter(document=PLANS), before=None, limit=10)
+    assert (newest.action, newest.user_id) == ("state-restored", "bob")
+    assert (newest.details["seq"], newest.details["row"]) == (1, 4)
 
 
 async def test_readers_see_history_and_change_nothing(http: httpx.AsyncClient) -> None:
