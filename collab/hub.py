@@ -156,6 +156,10 @@ class Hub:
 
     # -- rooms --------------------
 
+    def is_open(self, document: DocumentId) -> bool:
+        """Whether the document is in memory."""
+        return document in self._rooms
+
     async def open(self, grant: Grant) -> Room:
         """The live document, loaded if it was not.
 

@@ -6,6 +6,7 @@ Rule D3: deleting and restoring are idempotent; the bin loses nothing.
 Rule D4: a search finds its text in names and titles whatever the case; no character of it is a wildcard.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from storage.tables import documents, quarantines
 from storage.transactions import Transactions
 
 TITLE_CHARACTERS_MAX = 1000
+_EPOCH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class Documents(Protocol):
         Raises:
             DocumentExists: the name is taken, if only in the bin.
             ValueError: the title breaks the rule of `check_title`.
+        """
+        ...
+
+    async def adopt(self, document: DocumentId, epoch: str) -> None:
+        """Create a document that does not exist, in the epoch of a copy that somebody brings: everybody else who has
+        one recognises it. What is no epoch is ignored.
         """
         ...
 
@@ -152,6 +160,17 @@ class SqlDocuments:
         if created.epoch != epoch:
             raise DocumentExists(f"a document {document} exists already")
         return created
+
+    async def adopt(self, document: DocumentId, epoch: str) -> None:
+        if _EPOCH.fullmatch(epoch) is None:
+            return
+        try:
+            await self.get(document)
+        except DocumentNotFound:
+            now_ms = self._now_ms()
+            await self._transactions.write(
+                lambda connection: create_document(connection, document, title="", epoch=epoch, now_ms=now_ms)
+            )
 
     async def get(self, document: DocumentId) -> DocumentInfo:
         return await self._transactions.read(lambda connection: get_document(connection, document))

@@ -118,6 +118,11 @@ class MemoryDocuments:
             raise DocumentExists(f"a document {document} exists already")
         return self._records.create(document, title).info
 
+    async def adopt(self, document: DocumentId, epoch: str) -> None:
+        if document not in self._records.by_name and len(epoch) == len(new_epoch()):
+            record = self._records.create(document, title="")
+            record.info = replace(record.info, epoch=epoch)
+
     async def get(self, document: DocumentId) -> DocumentInfo:
         return self._records.get(document).info
 

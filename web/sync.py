@@ -26,6 +26,9 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
     epoch = websocket.query_params.get("epoch")
     hub, grant = state["hub"], admission.grant
     try:
+        if epoch and grant.may_create and not hub.is_open(grant.document):
+            # A server that lost its data gets it back from those who have it, and all of them belong together.
+            await state["database"].documents.adopt(grant.document, epoch)
         room = await hub.open(grant)
     except (DocumentQuarantined, CorruptUpdate) as error:
         # Nobody in a browser can read the answer to a refused handshake, and this one is worth knowing.

@@ -3,13 +3,15 @@
 import asyncio
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 
 import httpx
 import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import PHONE, Person, same_text
+from tests.browser.pages import ARTIFACTS, PHONE, Person, same_text
 from tests.servers import ServerProcess, StartServer
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
@@ -253,6 +255,74 @@ async def test_a_copy_of_an_earlier_epoch_is_not_merged(start_server: StartServe
     await expect(ada.page.get_by_role("heading", name="begun anew")).to_be_visible()
     await ada.state_is("saved")
     await ben.shows("a new beginning")
+
+    # What she had is still there to look at, to keep, and to add where it seems right.
+    look = ada.page.get_by_role("button", name="Look at the earlier text")
+    await look.click()
+    await expect(ada.page.get_by_test_id("branch")).to_have_text("the old text")
+    await photograph(ada, "earlier-text")
+    await ada.page.get_by_role("button", name="Keep it for later").click()
+    await ada.page.reload()
+    await look.click()
+    await ada.page.get_by_role("button", name="Add it to the end").click()
+    await ben.shows("a new beginning\nthe old text")
+    await ada.state_is("saved")
+    await expect(ada.page.get_by_role("heading", name="begun anew")).to_have_count(0)
+    await ada.page.reload()
+    await ada.shows("a new beginning\nthe old text")
+    await expect(ada.page.get_by_role("heading", name="begun anew")).to_have_count(0)
+
+
+async def test_edits_that_the_server_cannot_store_are_not_called_saved_and_said_so(
+    start_server: StartServer, visit: Visit, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("before")
+    await ada.state_is("saved")
+    with closing(sqlite3.connect(server.data_dir / "coscribe.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await ada.write(" and meanwhile")
+        await ada.state_is("overdue")
+        await expect(ada.page.get_by_test_id("state")).to_contain_text("Not saved yet")
+        await photograph(ada, "not-saved")
+        other.execute("ROLLBACK")
+    await ada.state_is("saved")
+
+
+async def test_a_document_in_quarantine_says_so_and_shows_what_is_left_of_it(
+    start_server: StartServer, visit: Visit, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("before the damage")
+    await ada.state_is("saved")
+    await kill(server, [ada])
+    await ada.page.goto("about:blank")
+    with closing(sqlite3.connect(server.data_dir / "coscribe.db", isolation_level=None)) as database:
+        database.execute("UPDATE updates SET payload = x'00' WHERE seq = (SELECT max(seq) FROM updates)")
+    await asyncio.to_thread(server.start)
+    await ada.page.goto(f"{server.url}/d/{document}")
+    await expect(ada.page.get_by_role("heading", name="This document is locked")).to_be_visible()
+    await photograph(ada, "locked")
+    await ada.state_is("closed")
+
+
+async def photograph(person: Person, name: str) -> None:
+    """Pictures to look at: both schemes, on a desk and on a phone."""
+    page = person.page
+    ARTIFACTS.mkdir(exist_ok=True)
+    size = page.viewport_size
+    assert size is not None
+    for width, height, device in ((1280, 800, "desktop"), (390, 780, "phone")):
+        await page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            await page.screenshot(path=ARTIFACTS / f"{name}-{device}-{scheme}.png")
+    await page.set_viewport_size(size)
+    await page.emulate_media(color_scheme="light")
 
 
 async def lose_everything(server: ServerProcess, person: Person) -> None:

@@ -55,6 +55,19 @@ async def test_a_name_is_taken_by_a_document_that_came_into_being_by_loading(
 
 
 @pytest.mark.rule("D2")
+async def test_a_document_that_does_not_exist_is_adopted_in_the_epoch_of_a_copy(documents: Documents) -> None:
+    epoch, other = "0123456789abcdef" * 2, "f" * 32
+    await documents.adopt(A, epoch)
+    await documents.adopt(A, other)
+    assert (await documents.get(A)).epoch == epoch
+    existing = await documents.create(DocumentId("b"), "B")
+    await documents.adopt(DocumentId("b"), other)
+    assert await documents.get(DocumentId("b")) == existing
+    await documents.adopt(DocumentId("c"), "no epoch")
+    with pytest.raises(DocumentNotFound):
+        await documents.get(DocumentId("c"))
+
+
 async def test_names_that_differ_in_case_are_different_documents(documents: Documents) -> None:
     await create(documents, a="small", A="large")
     assert (await documents.get(DocumentId("a"))).title == "small"

@@ -51,6 +51,20 @@ async def test_who_names_an_epoch_is_told_the_documents_and_let_in_only_with_tha
         assert told(stock) == [], "a stock client would complain of a message it does not know"
 
 
+async def test_a_document_that_is_gone_comes_back_in_the_epoch_of_those_who_have_it(
+    server: ServerProcess, http: httpx.AsyncClient, document: str
+) -> None:
+    epoch = "0123456789abcdef" * 2
+    one = RawClient(server, f"{document}?epoch={epoch}")
+    one.change(append("kept by one"))
+    async with one, RawClient(server, f"{document}?epoch={epoch}", one.doc) as another:
+        await one.saved()
+        await another.saved()
+    assert await epoch_of(http, server, document) == epoch
+    async with RawClient(server, document) as newcomer:
+        assert items_of(newcomer.doc) == ["kept by one"]
+
+
 async def test_a_copy_that_was_filled_before_it_synced_is_noticed_and_merged(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:

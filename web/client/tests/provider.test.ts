@@ -67,6 +67,7 @@ describe('provider', () => {
   let doc: Y.Doc
   let provider: Provider
   let refused: number[]
+  let epochs: string[]
   let lost: number
 
   beforeEach(() => {
@@ -75,6 +76,7 @@ describe('provider', () => {
     vi.stubGlobal('window', globalThis)
     doc = new Y.Doc()
     refused = []
+    epochs = []
     lost = 0
     const awareness = new Awareness(doc)
     awareness.setLocalState(null)
@@ -86,6 +88,7 @@ describe('provider', () => {
       changed: () => undefined,
       lost: () => (lost += 1),
       refused: (code) => refused.push(code),
+      epoch: (epoch) => epochs.push(epoch),
     })
   })
 
@@ -96,13 +99,31 @@ describe('provider', () => {
   })
 
   function handshake(): FakeSocket {
-    provider.connect()
+    provider.connect('the-first')
     const socket = FakeSocket.last
     socket.open()
     socket.receive(syncFrame((encoder) => sync.writeSyncStep1(encoder, server)))
     socket.receive(syncFrame((encoder) => sync.writeSyncStep2(encoder, server)))
     return socket
   }
+
+  function epochFrame(epoch: string): Uint8Array {
+    const encoder = encoding.createEncoder()
+    encoding.writeVarUint(encoder, 104)
+    encoding.writeVarString(encoder, epoch)
+    return encoding.toUint8Array(encoder)
+  }
+
+  test('names the epoch of its copy, and after the server has named one, that', () => {
+    provider.connect('')
+    expect(new URL(FakeSocket.last.url).searchParams.get('epoch')).toBe('')
+    FakeSocket.last.open()
+    FakeSocket.last.receive(epochFrame('the-second'))
+    expect(epochs).toEqual(['the-second'])
+    FakeSocket.last.onclose?.({ code: 1012, reason: '' })
+    vi.advanceTimersByTime(5000)
+    expect(new URL(FakeSocket.last.url).searchParams.get('epoch')).toBe('the-second')
+  })
 
   function echoLast(socket: FakeSocket): void {
     const frame = socket.sent.at(-1)
@@ -113,7 +134,7 @@ describe('provider', () => {
   test('asks for the acknowledgement after its own step 2, so that offline edits are covered', () => {
     doc.getText('t').insert(0, 'written offline')
     const socket = handshake()
-    expect(socket.url).toBe('ws://server/ws/team/plan')
+    expect(socket.url).toBe('ws://server/ws/team/plan?epoch=the-first')
     expect(socket.wire).toEqual(['step1', 'step2', '102:2'])
     expect(provider.savedState.saved).toBe(false)
     echoLast(socket)
@@ -175,8 +196,9 @@ describe('provider', () => {
       changed: () => undefined,
       lost: () => undefined,
       refused: () => undefined,
+      epoch: () => undefined,
     })
-    tab.connect()
+    tab.connect('')
     doc.getText('t').insert(0, 'not at the server yet')
     expect(doc2.getText('t').toJSON()).toBe('')
     tab.destroy()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { ASK_AFTER_MS, SavedState } from '../src/sync/saved-state'
+import { ASK_AFTER_MS, OVERDUE_AFTER_MS, SavedState } from '../src/sync/saved-state'
 import { FakeTimers } from './fake-timers'
 
 function begin() {
@@ -61,7 +61,31 @@ describe('saved state', () => {
     timers.pass(ASK_AFTER_MS)
     expect(sent.at(-1)).toBe(101)
     expect(sent.length).toBeLessThan(20)
+    state.acknowledge(101)
     expect(timers.pending).toBe(0)
+  })
+
+  test('an answer that does not come is overdue after a while, and progress is not', () => {
+    const { state, sent, timers } = beginSaved()
+    for (let edit = 0; edit < 10; edit += 1) {
+      state.edited()
+      timers.pass(ASK_AFTER_MS)
+      timers.pass(OVERDUE_AFTER_MS - 1000)
+      expect(state.overdue).toBe(false)
+      state.acknowledge(sent.at(-1) ?? 0)
+    }
+    state.edited()
+    timers.pass(ASK_AFTER_MS)
+    timers.pass(OVERDUE_AFTER_MS)
+    expect(state.overdue).toBe(true)
+    expect(state.saved).toBe(false)
+    state.acknowledge(sent.at(-1) ?? 0)
+    expect(state.overdue).toBe(false)
+    expect(timers.pending).toBe(0)
+    state.edited()
+    timers.pass(ASK_AFTER_MS + OVERDUE_AFTER_MS)
+    state.disconnected()
+    expect(state.overdue).toBe(false)
   })
 
   test('answers that arrive late or twice change nothing for the worse', () => {

@@ -30,6 +30,11 @@ export function documentSchema(): Schema {
   return getSchema([content])
 }
 
+/** For a text that is only looked at. */
+export function viewerExtensions(fragment: XmlFragment): AnyExtension[] {
+  return [content, Collaboration.configure({ fragment })]
+}
+
 export interface EditorParts {
   fragment: XmlFragment
   awareness: Awareness

@@ -7,6 +7,8 @@ export interface DocumentInfo {
   title: string
   /** Names this lineage of the document; local copies of another epoch must not be merged into it. */
   epoch: string
+  /** Why it cannot be opened, if its stored data is damaged. */
+  quarantine: { reason: string; readable: boolean } | null
   /** Set while it lies in the bin. */
   deleted_at: string | null
 }

@@ -7,12 +7,14 @@ import { Refused, type DocumentInfo } from '../lib/api'
 import { socketUrl } from '../lib/document-id'
 import { asPerson, loadIdentity, saveIdentity, type Person } from '../lib/identity'
 import { forgetKnown, readKnown } from '../lib/known-documents'
+import { branchesOf, rememberBranch } from '../sync/branch'
 import { CalmState, type ShownState } from '../sync/calm-state'
+import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
 import { lookUp } from '../sync/lookup'
 import { DocumentSession, type SessionView } from '../sync/session'
 import { DocumentTitle } from './document-title.svelte'
 
-export type Refusal = 'not-found' | 'forbidden' | 'ended'
+export type Refusal = 'not-found' | 'forbidden' | 'ended' | 'quarantined'
 
 export interface Present extends Person {
   client: number
@@ -22,6 +24,7 @@ const NOTHING_YET: SessionView = {
   synced: false,
   saved: false,
   unsaved: false,
+  overdue: false,
   ready: false,
   kept: false,
   refused: null,
@@ -33,6 +36,7 @@ const RETURN_CONSULT_MS_MAX = 2000
 const UNAUTHORIZED = 401
 const FORBIDDEN = 403
 const NOT_FOUND = 404
+const LOCKED = 423
 /** Close codes mirror the HTTP status: 4404 is 404. */
 const CLOSE_CODE_BASE = 4000
 
@@ -44,8 +48,10 @@ export class OpenDocument {
   me: Person = $state.raw(loadIdentity())
   others: Present[] = $state.raw([])
   refusal: Refusal | null = $state(null)
-  /** The copy on this device belongs to an earlier epoch: it stays here and is not merged. */
-  leftBehind = $state(false)
+  /** Epochs of copies on this device that are not the document's: they stay here and are not merged. */
+  branches: string[] = $state.raw([])
+  /** An older state of a document in quarantine can be read. */
+  readable = $state(false)
 
   readonly #end = new AbortController()
   #shown: ShownState = $state('connecting')
@@ -108,16 +114,19 @@ export class OpenDocument {
   #begin(): DocumentSession {
     const earlier = this.session
     if (earlier !== null) {
-      this.leftBehind = !earlier.view.synced
+      if (!earlier.view.synced && earlier.epoch !== null) rememberBranch(this.id, earlier.epoch)
       void earlier.close()
     }
     const session: DocumentSession = new DocumentSession({
       document: this.id,
       serverUrl: socketUrl(location),
       changed: (view) => this.session === session && this.#show(view),
-      lost: () => this.session === session && !this.#confirmed && void this.#consult(),
+      lost: (code) => {
+        if (this.session === session && (!this.#confirmed || code === CLOSED_QUARANTINED)) void this.#consult()
+      },
     })
     this.session = session
+    this.branches = branchesOf(this.id)
     this.#confirmed = false
     this.#show(session.view)
     session.awareness.on('change', ({ added, updated, removed }: Record<'added' | 'updated' | 'removed', number[]>) => {
@@ -131,7 +140,8 @@ export class OpenDocument {
     const synced = view.synced && !this.view.synced
     this.view = view
     this.#calm.update({ ...view, refused: this.refusal !== null })
-    if (view.refused !== null) this.#refuse(view.refused - CLOSE_CODE_BASE)
+    if (view.refused === CLOSED_OTHER_EPOCH) void this.#begin().connect()
+    else if (view.refused !== null) this.#refuse(view.refused - CLOSE_CODE_BASE)
     else if (synced) this.#haveSynced()
   }
 
@@ -152,7 +162,8 @@ export class OpenDocument {
     this.#consulting = true
     try {
       const info = await lookUp(this.id, this.#end.signal)
-      if (info.deleted_at === null) await this.#accept(info)
+      if (info.quarantine !== null) this.#quarantine(info.quarantine.readable)
+      else if (info.deleted_at === null) await this.#accept(info)
       else this.#refuse(NOT_FOUND)
     } catch (error) {
       if (error instanceof Refused) this.#heedRefusal(error.status)
@@ -172,6 +183,11 @@ export class OpenDocument {
     await this.title.flush()
   }
 
+  #quarantine(readable: boolean): void {
+    this.readable = readable
+    this.#refuse(LOCKED)
+  }
+
   #heedRefusal(status: number): void {
     if (status !== NOT_FOUND || readKnown(this.id) === null) {
       this.#refuse(status)
@@ -185,6 +201,7 @@ export class OpenDocument {
 
   #refuse(status: number): void {
     if (status === UNAUTHORIZED || status === FORBIDDEN) this.refusal = 'forbidden'
+    else if (status === LOCKED) this.refusal = 'quarantined'
     else this.refusal = status === NOT_FOUND ? 'not-found' : 'ended'
     this.#calm.update({ ...this.view, refused: true })
     void this.session?.close()

@@ -7,14 +7,15 @@
 
 import { browserTimers, type Timers } from './saved-state'
 
-/** `closed`: the server refused this document for good. */
-export type ShownState = 'connecting' | 'offline' | 'saving' | 'saved' | 'closed'
+/** `overdue`: connected, and the server has not confirmed for a while. `closed`: it refused this document for good. */
+export type ShownState = 'connecting' | 'offline' | 'saving' | 'overdue' | 'saved' | 'closed'
 
 export interface Facts {
   synced: boolean
   saved: boolean
   unsaved: boolean
   refused: boolean
+  overdue?: boolean
 }
 
 /** Steady typing is acknowledged many times a second; only a pause deserves a new word. */
@@ -44,7 +45,7 @@ export class CalmState {
     if (facts.refused) this.#show('closed')
     else if (!facts.synced) this.#lost(facts.unsaved)
     else if (facts.saved) this.#later('saved', SAVED_AFTER_MS)
-    else this.#show('saving')
+    else this.#show(facts.overdue === true ? 'overdue' : 'saving')
   }
 
   close(): void {

@@ -4,13 +4,18 @@ import { WebsocketProvider } from 'y-websocket'
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 
+import { decodeEpoch, MESSAGE_EPOCH } from './epoch'
 import { decodeEcho, encodeRequest, MESSAGE_ACKNOWLEDGE } from './acknowledgement'
 import { SavedState } from './saved-state'
 
 export interface Provider {
   readonly savedState: SavedState
-  /** Does nothing when it is already connected or trying to be. */
-  connect(): void
+  /**
+   * Does nothing when it is already connected or trying to be.
+   *
+   * @param epoch of the local copy; empty when there is none.
+   */
+  connect(epoch: string): void
   destroy(): void
 }
 
@@ -21,7 +26,9 @@ export interface ProviderOptions {
   awareness: Awareness
   changed: () => void
   /** A connection ended, or could not be made. The provider tries again by itself. */
-  lost: () => void
+  lost: (code: number | null) => void
+  /** The server's word on the document's epoch, before anything else on each connection. */
+  epoch: (epoch: string) => void
   /** The server ended this for good; the provider does not come back by itself. */
   refused: (code: number) => void
 }
@@ -50,13 +57,23 @@ export function createProvider(options: ProviderOptions): Provider {
   doc.on('update', count)
   // The server sends its sync step 1 before its step 2, so our own missing edits went out before `sync` fires.
   provider.on('sync', (synced: boolean) => (synced ? savedState.handshakeDone() : savedState.disconnected()))
-  provider.on('connection-close', options.lost)
+  provider.on('connection-close', (event) => options.lost(event?.code ?? null))
   provider.on('closed', ({ code }) => options.refused(code))
   provider.messageHandlers[MESSAGE_ACKNOWLEDGE] = (_encoder, decoder) => savedState.acknowledge(decodeEcho(decoder))
 
+  provider.messageHandlers[MESSAGE_EPOCH] = (_encoder, decoder) => {
+    const epoch = decodeEpoch(decoder)
+    // From here on this is the epoch of what the document holds, whatever the first connection said.
+    provider.params['epoch'] = epoch
+    options.epoch(epoch)
+  }
+
   return {
     savedState,
-    connect: () => provider.connect(),
+    connect: (epoch) => {
+      provider.params['epoch'] = epoch
+      provider.connect()
+    },
     destroy: () => {
       savedState.close()
       doc.off('update', count)

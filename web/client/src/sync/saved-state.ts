@@ -24,6 +24,9 @@ export const browserTimers: Timers = {
 /** How long edits are collected before one request covers them all. */
 export const ASK_AFTER_MS = 80
 
+/** An acknowledgement that takes longer is worth a word: the server cannot store just now, or does not answer. */
+export const OVERDUE_AFTER_MS = 5000
+
 export interface SavedStateOptions {
   /** Send an acknowledgement request for `version` on the current connection, after everything already sent. */
   send: (version: number) => void
@@ -41,6 +44,9 @@ export class SavedState {
   #synced = false
   #answered = false
   #pendingAsk: number | null = null
+  #asked = 0
+  #overdueTimer: number | null = null
+  #overdue = false
 
   constructor(options: SavedStateOptions) {
     this.#options = options
@@ -57,6 +63,11 @@ export class SavedState {
     return this.#acknowledged < this.#version
   }
 
+  /** The server has been asked for a while, and does not confirm. */
+  get overdue(): boolean {
+    return this.#overdue
+  }
+
   /** Everything here is durable on the server, and the current connection has confirmed it (rule S4). */
   get saved(): boolean {
     return this.#synced && this.#answered && !this.unsaved
@@ -68,7 +79,7 @@ export class SavedState {
     if (this.#synced && this.#pendingAsk === null) {
       this.#pendingAsk = this.#timers.set(() => {
         this.#pendingAsk = null
-        this.#options.send(this.#version)
+        this.#ask()
       }, ASK_AFTER_MS)
     }
     this.#options.changed()
@@ -77,7 +88,7 @@ export class SavedState {
   /** The handshake of the current connection is complete: our own missing edits are on the wire (rule S1). */
   handshakeDone(): void {
     this.#synced = true
-    this.#options.send(this.#version)
+    this.#ask()
     this.#options.changed()
   }
 
@@ -86,6 +97,8 @@ export class SavedState {
     if (!this.#synced || version > this.#version) return
     this.#answered = true
     this.#acknowledged = Math.max(this.#acknowledged, version)
+    this.#dropOverdue()
+    if (this.#asked > this.#acknowledged) this.#expect()
     this.#options.changed()
   }
 
@@ -94,12 +107,34 @@ export class SavedState {
     this.#synced = false
     this.#answered = false
     this.#dropPendingAsk()
+    this.#dropOverdue()
     this.#options.changed()
   }
 
   /** No further requests. */
   close(): void {
     this.#dropPendingAsk()
+    this.#dropOverdue()
+  }
+
+  #ask(): void {
+    this.#asked = this.#version
+    this.#options.send(this.#version)
+    this.#expect()
+  }
+
+  #expect(): void {
+    this.#overdueTimer ??= this.#timers.set(() => {
+      this.#overdueTimer = null
+      this.#overdue = true
+      this.#options.changed()
+    }, OVERDUE_AFTER_MS)
+  }
+
+  #dropOverdue(): void {
+    if (this.#overdueTimer !== null) this.#timers.clear(this.#overdueTimer)
+    this.#overdueTimer = null
+    this.#overdue = false
   }
 
   #dropPendingAsk(): void {

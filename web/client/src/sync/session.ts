@@ -20,6 +20,8 @@ export interface SessionView {
   readonly saved: boolean
   /** Something here has never been acknowledged by the server. */
   readonly unsaved: boolean
+  /** The server has been asked for a while, and does not confirm. */
+  readonly overdue: boolean
   /** Rule D2. Once true it stays true. */
   readonly ready: boolean
   /** Everything here is stored on this device. */
@@ -33,7 +35,12 @@ export interface SessionOptions {
   serverUrl: string
   changed: (view: SessionView) => void
   /** A connection ended, or could not be made; it is tried again. */
-  lost: () => void
+  lost: (code: number | null) => void
+}
+
+/** Name of the IndexedDB database that holds the copy of one epoch. */
+export function copyDatabase(document: string, epoch: string): string {
+  return `coscribe:${document}@${epoch}`
 }
 
 export class DocumentSession {
@@ -56,6 +63,8 @@ export class DocumentSession {
       document: options.document,
       doc: this.doc,
       awareness: this.awareness,
+      // Told on each connection, and first: before it can be known that the copy is another's, nothing was exchanged.
+      epoch: (epoch) => this.#epoch === null && this.openCopy(epoch),
       changed: () => this.#changed(),
       lost: options.lost,
       refused: (code) => {
@@ -71,13 +80,13 @@ export class DocumentSession {
   }
 
   get view(): SessionView {
-    const { synced, saved, unsaved } = this.#provider.savedState
-    return { synced, saved, unsaved, ready: this.#ready, kept: this.#store?.kept ?? false, refused: this.#refused }
+    const { synced, saved, unsaved, overdue } = this.#provider.savedState
+    return { synced, saved, unsaved, overdue, ready: this.#ready, kept: this.#store?.kept ?? false, refused: this.#refused }
   }
 
   /** Load the local copy of this epoch, and keep it up from now on. Once in the life of a session. */
   openCopy(epoch: string): void {
-    const store = new LocalStore(`coscribe:${this.#options.document}@${epoch}`, this.doc, () => this.#report())
+    const store = new LocalStore(copyDatabase(this.#options.document, epoch), this.doc, () => this.#report())
     this.#epoch = epoch
     this.#store = store
     this.#loading = store.open().then(() => {
@@ -89,7 +98,7 @@ export class DocumentSession {
   /** Connect, and stay connected as long as the server wants us. Calling it again does no harm. */
   async connect(): Promise<void> {
     await this.#loading
-    if (!this.#closed && this.#refused === null) this.#provider.connect()
+    if (!this.#closed && this.#refused === null) this.#provider.connect(this.#epoch ?? '')
   }
 
   async close(): Promise<void> {

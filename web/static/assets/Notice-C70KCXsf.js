@@ -1,1 +1,0 @@
-import{B as e,L as t,P as n,S as r,T as i,_ as a,q as o,w as s,z as c}from"./index-TPD84kPO.js";var l=i(`<section role="status" class="svelte-1okvk6k"><h2 class="svelte-1okvk6k"> </h2> <p class="svelte-1okvk6k"><!></p></section>`);function u(i,u){var d=l(),f=t(d),p=c(f,!0),m=e(f,2),h=t(m);a(h,()=>u.children),o(m),o(d),n(()=>r(p,u.title)),s(i,d)}export{u as t};
