@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage check-history lint lock client bench clean
+.PHONY: help serve test outage check-history lint lock client bench clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,7 @@ help:
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
+	@echo "make check-archive   an archive of 1,000 documents with 200,000 updates, from SQLite to PostgreSQL"
 	@echo "make client  rebuild the web client into web/static (needs Node 20)"
 	@echo "make lock    resolve requirements.lock and requirements-dev.lock anew"
 
@@ -42,6 +43,10 @@ check-history: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
 	COSCRIBE_HISTORY_CHECK=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/history
 	$(BIN)/python -m tests.history.measure
+
+check-archive: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	COSCRIBE_ARCHIVE_CHECK=full $(BIN)/python -m pytest -s tests/archives/test_moving.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

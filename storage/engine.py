@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from storage.access import SqlAccess
 from storage.accounts import SqlAccounts
+from storage.archives import Archives
 from storage.audit_log import AuditLog
 from storage.credentials import SqlCredentials
 from storage.documents import SqlDocuments
@@ -36,6 +37,7 @@ class Database:
     documents: SqlDocuments
     quarantine: SqlQuarantine
     history: SqlHistory
+    archives: Archives
     accounts: SqlAccounts
     access: SqlAccess
     sharing: SqlSharing
@@ -49,6 +51,7 @@ class Database:
         self.documents = SqlDocuments(transactions, now_ms=now_ms)
         self.quarantine = SqlQuarantine(transactions, now_ms=now_ms)
         self.history = SqlHistory(transactions, now_ms=now_ms)
+        self.archives = Archives(transactions)
         self.accounts = SqlAccounts(transactions, now_ms=now_ms)
         self.access = SqlAccess(transactions, now_ms=now_ms)
         self.sharing = SqlSharing(transactions, now_ms=now_ms)

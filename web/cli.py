@@ -22,7 +22,7 @@ from web.cli_people import token_commands, user_commands
 if TYPE_CHECKING:
     import socket
 
-    from collab.types import DocumentId
+    from collab.types import DocumentId, Seq
     from storage.backup import Progress, Summary
     from storage.documents import DocumentInfo
     from storage.engine import Database
@@ -300,14 +300,108 @@ def _with_database(work: "Callable[[Database], Awaitable[T]]", *, exclusive: boo
 
 
 def run(work: "Coroutine[Any, Any, T]") -> T:
-    from collab.errors import StoreError
+    from collab.errors import CollabError
 
     # Warnings about how a server would fare do not concern a command that ends in a moment.
     logging.getLogger("storage").setLevel(logging.ERROR)
     try:
         return asyncio.run(work)
-    except StoreError as error:
+    except (CollabError, ValueError) as error:
         fail(str(error))
+
+
+# -- export and import ------------------------------------------------------------------------------------------------
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write it. Its ending tells the format: .zip, .md, .docx …")],
+    documents: Annotated[list[str] | None, typer.Argument(metavar="[DOCUMENT]...", help="Names of documents.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All documents, those in the bin too.")] = False,
+    format: Annotated[
+        str | None, typer.Option(help="archive, text, markdown, html, json, docx or yjs; by default what FILE tells.")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option(min=0, help="The document as it was after this seq; not for archives.")
+    ] = None,
+    content: Annotated[
+        bool, typer.Option(help="In an archive: also what each document holds, as Markdown and JSON.")
+    ] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it exists.")] = False,
+) -> None:
+    """Write one document in a format of your choice, or any number with their history as an archive.
+
+    The server may run meanwhile. Code 1 also when a damaged document had to be left out of an archive: the archive is
+    then complete without it, and the document is named.
+    """
+    from collab.export.formats import EXPORT_FORMATS
+    from web.exporting import ARCHIVE, export_documents, export_file, format_for
+    from web.progress import progress_bar
+
+    chosen = format or format_for(file)
+    if chosen not in (ARCHIVE, *EXPORT_FORMATS):
+        fail(f"format is one of: {ARCHIVE}, {', '.join(EXPORT_FORMATS)}")
+    names = [_parse_name(name) for name in documents or []]
+    if everything == bool(names):
+        fail("name documents, or ask for --all")
+    if chosen != ARCHIVE and len(names) != 1:
+        fail(f"{chosen} is for one document; several make an archive (FILE.zip)")
+    if chosen == ARCHIVE and at is not None:
+        fail("an archive holds the whole history; --at is for the other formats")
+    if file.exists() and not overwrite:
+        fail(f"{file} exists already; --overwrite replaces it")
+    settings = read_settings()
+    with progress_bar() as progress:
+        if chosen != ARCHIVE:
+            size = run(export_file(settings, names[0], file, chosen, None if at is None else _seq(at), progress))
+            print(f"{file}: {names[0]} as {chosen}, {size} bytes.")
+            return
+        done = run(export_documents(settings, None if everything else names, file, content=content, progress=progress))
+    print(f"{file}: {done['documents']} documents, {done['updates']} updates.")
+    if done["left_out"]:
+        fail(*(f"{missing['id']} was left out: {missing['reason']}" for missing in done["left_out"]))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="An archive, or a file to make a document of.", exists=True, dir_okay=False)
+    ],
+    format: Annotated[
+        str | None, typer.Option(help="archive, text, markdown, html, json, docx or yjs; by default what FILE tells.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--id", help="Name of the new document; not for archives.")] = None,
+    title: Annotated[str, typer.Option(help="Its title.")] = "",
+    prefix: Annotated[str, typer.Option(help="Stands before every name of an archive.")] = "",
+) -> None:
+    """Bring in an archive with its history, or make a new document of a file.
+
+    An archive is checked first, every byte of it; if anything is wrong, nothing of it is stored. What was broken off
+    may be repeated. With SQLite no server may run meanwhile: ask it instead (POST /api/import, /api/admin/imports).
+    """
+    from collab.imports.formats import IMPORT_FORMATS
+    from web.exporting import ARCHIVE, format_for, import_documents, import_file
+    from web.progress import progress_bar
+
+    chosen = format or format_for(file)
+    if chosen not in (ARCHIVE, *IMPORT_FORMATS):
+        fail(f"format is one of: {ARCHIVE}, {', '.join(IMPORT_FORMATS)}")
+    settings = read_settings()
+    with progress_bar() as progress:
+        if chosen != ARCHIVE:
+            info = run(import_file(settings, file, chosen, name, title, progress))
+            print(info.id)
+            return
+        done = run(import_documents(settings, file, prefix, progress))
+    print(f"{file}: {done['documents']} documents, {done['updates']} updates; {done['present']} were here already.")
+    if done["left_out"]:
+        print(f"The archive was made without: {', '.join(done['left_out'])}")
+
+
+def _seq(number: int) -> "Seq":
+    from collab.types import Seq
+
+    return Seq(number)
 
 
 # -- backup -----------------------------------------------------------------------------------------------------------

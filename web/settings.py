@@ -232,6 +232,18 @@ class Settings(BaseSettings):
     import_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Largest file that is imported as a document."""
 
+    archive_bytes_max: int = Field(default=100 * 1024 * 1024, ge=1024)
+    """Most that an archive may unpack to when it is imported; also the largest archive file."""
+
+    archive_entries_max: int = Field(default=10_000, ge=1)
+    """Most files in an archive that is imported."""
+
+    archive_ratio_max: int = Field(default=100, ge=2)
+    """Most times its own size that an archive, or a file in it, may unpack to."""
+
+    archive_seconds: int = Field(default=3600, ge=1)
+    """Time, and processor time, that writing or checking an archive may take."""
+
     worker_seconds: float = Field(default=300, gt=0)
     """Time an export or import of one document may take."""
 
@@ -297,6 +309,15 @@ class Settings(BaseSettings):
             refuse_unrelated=self.refuse_unrelated,
             commit_window_seconds=self.commit_window_ms / 1000,
             idle_seconds=self.room_idle_seconds,
+        )
+
+    @property
+    def archive_limits(self) -> WorkerLimits:
+        return WorkerLimits(
+            cpu_seconds=self.archive_seconds,
+            memory_bytes=self.worker_memory_bytes_max,
+            seconds=self.archive_seconds,
+            at_once=1,
         )
 
     @property

@@ -1,7 +1,8 @@
 """A process for one heavy piece of work on what strangers wrote: `python -m web.worker TASK OPTIONS`.
 
 It limits itself before it reads a byte, takes its input on stdin, gives its result on stdout, and says on stderr, in
-lines of JSON, how far it is and why it failed. It has no database, no network and no secrets. `web.workers` starts it.
+lines of JSON, how far it is and why it failed. It has no secrets and no network, but for the one task that
+reads the database. `web.workers` starts it.
 """
 
 import json
@@ -54,6 +55,31 @@ def _say(line: dict[str, Any]) -> None:
     sys.stderr.flush()
 
 
+def _check_archive(_: bytes, file: str, spool: str, limits: dict[str, int], document_bytes_max: int) -> bytes:
+    from pathlib import Path
+
+    from collab.archive.reader import check_archive
+    from collab.zips import ZipLimits
+
+    with open(spool, "wb") as target:
+        found = check_archive(Path(file), target, ZipLimits(**limits), document_bytes_max, report)
+    return json.dumps(found).encode()
+
+
+def _write_archive(data: bytes, file: str, content: bool) -> bytes:
+    """The one task with a database: to read it, never to write."""
+    import asyncio
+    import os
+    from pathlib import Path
+
+    from web.archiving import export_archive
+
+    chosen = json.loads(data)
+    url = os.environ["COSCRIBE_DATABASE_URL"]
+    exporting = export_archive(url, Path(file), chosen=chosen, content=content, progress=report)
+    return json.dumps(asyncio.run(exporting)).encode()
+
+
 def _render(state: bytes, format: str, title: str) -> bytes:
     from collab.export.formats import EXPORT_FORMATS
 
@@ -66,7 +92,12 @@ def _read(data: bytes, format: str, document_bytes_max: int) -> bytes:
     return new_document(data, format, document_bytes_max)
 
 
-TASKS: Mapping[str, Callable[..., bytes]] = {"render": _render, "read": _read}
+TASKS: Mapping[str, Callable[..., bytes]] = {
+    "render": _render,
+    "read": _read,
+    "check_archive": _check_archive,
+    "write_archive": _write_archive,
+}
 
 if __name__ == "__main__":
     main()

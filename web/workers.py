@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +52,19 @@ class Workers:
         """Take no more work; what runs ends with the task that waits for it."""
         self._closed = True
 
-    async def run(self, task: str, data: bytes, progress: Progress = no_progress, **options: Any) -> bytes:
+    async def run(
+        self,
+        task: str,
+        data: bytes,
+        progress: Progress = no_progress,
+        *,
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> bytes:
         """Do `task` (see `web.worker.TASKS`) with `data`.
+
+        Args:
+            environment: What the worker finds in its environment, besides what every program does.
 
         Raises:
             CollabError: what the work itself found wrong.
@@ -64,7 +75,7 @@ class Workers:
         async with self._admitted():
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return await self._run(task, data, progress, options)
+                    return await self._run(task, data, progress, options, environment or {})
             except TimeoutError:
                 raise LimitExceeded(f"this takes longer than the {self._limits.seconds:g} s it may take") from None
 
@@ -81,7 +92,9 @@ class Workers:
         finally:
             self._waiting -= 1
 
-    async def _run(self, task: str, data: bytes, progress: Progress, options: dict[str, Any]) -> bytes:
+    async def _run(
+        self, task: str, data: bytes, progress: Progress, options: dict[str, Any], environment: Mapping[str, str]
+    ) -> bytes:
         limits = {"cpu_seconds": self._limits.cpu_seconds, "memory_bytes": self._limits.memory_bytes}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -93,7 +106,7 @@ class Workers:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=_LINE_BYTES_MAX,
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | dict(environment),
             start_new_session=True,  # Ctrl-C is for the server, which ends its workers itself
         )
         try:

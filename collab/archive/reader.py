@@ -1,0 +1,351 @@
+"""Checks an archive. Nothing of it is believed before all of it is checked:
+
+K1  The file is the one that was written (its seal), and so is each entry (the manifest's SHA-256). What does not match
+    is named.
+K2  The manifest names every file there is, and no other; seqs have no gaps; names, times and people are such as could
+    be stored.
+K3  Every update passes the scanner, attaches to those before it, leaves whole what must stay whole, and applies: what
+    a room demands of everybody's edits. The result is the document whose state lies beside them.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from collab.archive.model import (
+    CONTENT,
+    EVENTS,
+    FORMAT,
+    MANIFEST,
+    SEAL_PREFIX,
+    STATE,
+    UPDATES,
+    VERSION,
+    VERSIONS,
+    ArchivedDocument,
+    ArchivedEvent,
+    ArchivedVersion,
+    milliseconds,
+)
+from collab.archive.spool import write_document
+from collab.errors import BadFile, LimitExceeded, MalformedMessage, ProtocolError
+from collab.guard import Panicked
+from collab.history.copies import decode_copies
+from collab.history.ports import EventKind
+from collab.live import LiveDocument
+from collab.ports import StoredUpdate
+from collab.scanner import STATE_LIMITS, scan_update
+from collab.types import Seq, parse_document_id
+from collab.zips import SafeZip, ZipLimits
+
+T = TypeVar("T")
+
+_CHUNK = 1024 * 1024
+_USER_ID_BYTES_MAX = 1024
+_TITLE_CHARACTERS_MAX = 1000
+_NAME_CHARACTERS_MAX = 200
+_DETAIL_CHARACTERS_MAX = 10_000
+_APPLIED_AT_ONCE = 50
+_CLIENT_END = 2**53
+
+Report = Callable[[str, int, int], None]
+
+
+def check_archive(path: Path, spool: IO[bytes], limits: ZipLimits, document_bytes_max: int, report: Report) -> Any:
+    """Check everything, and write what was checked to `spool`.
+
+    Returns:
+        How many documents and updates there are, and which documents the archive was made without.
+
+    Raises:
+        BadFile: it is damaged, or not what it should be; the text names the file in it.
+        LimitExceeded: it is larger than it may be.
+    """
+    archive = SafeZip(path, limits)
+    sealed = _seal_holds(path, archive.comment)
+    manifest = _manifest(archive)
+    files = _checked_files(archive, manifest, report)
+    if not sealed:
+        raise BadFile(
+            "the archive's directory is damaged: its files are whole, but the archive is not as it was written"
+        )
+    documents = _list(manifest, "documents", MANIFEST)
+    _check_layout({*files}, documents)
+    seen: set[str] = set()
+    updates = 0
+    for done, entry in enumerate(documents):
+        report("checking documents", done, len(documents))
+        document, rows = _document(archive, entry, document_bytes_max)
+        if document.id in seen:
+            raise BadFile(f"{MANIFEST}: the document {document.id} is in it twice")
+        seen.add(document.id)
+        write_document(spool, document, rows)
+        updates += len(rows)
+    report("checking documents", len(documents), len(documents))
+    left_out = [str(it.get("id")) for it in manifest.get("left_out", []) if isinstance(it, dict)]
+    return {"documents": len(documents), "updates": updates, "left_out": left_out}
+
+
+def _seal_holds(path: Path, comment: bytes) -> bool:
+    """Archives that somebody has packed anew have no seal; the manifest still vouches for their files."""
+    if not comment:
+        return True
+    digits = comment.removeprefix(SEAL_PREFIX)
+    digest = hashlib.sha256()
+    left = path.stat().st_size - len(digits)
+    with path.open("rb") as file:
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digits == digest.hexdigest().encode()
+
+
+# -- the manifest
+
+
+def _manifest(archive: SafeZip) -> dict[str, Any]:
+    if MANIFEST not in archive.names:
+        raise BadFile(f"this is no Coscribe archive: {MANIFEST} is missing")
+    manifest = _json(archive.read(MANIFEST), MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BadFile(f"this is no Coscribe archive: {MANIFEST} says something else")
+    if manifest.get("version") != VERSION:
+        raise BadFile(f"{MANIFEST}: this version of Coscribe reads archives of version {VERSION}, and this is another")
+    return manifest
+
+
+def _checked_files(archive: SafeZip, manifest: dict[str, Any], report: Report) -> dict[str, Any]:
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise BadFile(f"{MANIFEST}: files is no object")
+    names = {*archive.names} - {MANIFEST}
+    if missing := sorted(files.keys() - names):
+        raise BadFile(f"{missing[0]} is missing")
+    if surplus := sorted(names - files.keys()):
+        raise BadFile(f"{surplus[0]} is not in {MANIFEST}")
+    for done, (name, said) in enumerate(files.items()):
+        if done % 100 == 0:
+            report("checking files", done, len(files))
+        content = archive.read(name)
+        found = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        if said != found:
+            raise BadFile(f"{name} does not match its checksum")
+    report("checking files", len(files), len(files))
+    return files
+
+
+def _check_layout(names: set[str], documents: list[Any]) -> None:
+    """Nothing may lie in an archive that nobody would look at."""
+    known = {UPDATES, VERSIONS, EVENTS, STATE, *CONTENT}
+    folders = {entry.get("folder") for entry in documents if isinstance(entry, dict)}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if folder not in folders or file not in known:
+            raise BadFile(f"{name} belongs to no document of the archive")
+
+
+# -- one document
+
+
+def _document(archive: SafeZip, entry: Any, document_bytes_max: int) -> tuple[ArchivedDocument, list[StoredUpdate]]:
+    where = f"{MANIFEST}: {entry.get('id') if isinstance(entry, dict) else entry!r}"
+    folder = _field(entry, "folder", str, where)
+    rows = [*_updates(archive, f"{folder}/{UPDATES}")]
+    document = ArchivedDocument(
+        id=_checked(lambda: parse_document_id(_field(entry, "id", str, where)), where),
+        title=_text(entry, "title", where, _TITLE_CHARACTERS_MAX),
+        epoch=_epoch(entry, where),
+        head=Seq(_field(entry, "head", int, where)),
+        created_at_ms=_time(entry, "created_at", where),
+        updated_at_ms=_time(entry, "updated_at", where),
+        deleted_at_ms=None if entry.get("deleted_at") is None else _time(entry, "deleted_at", where),
+        versions=tuple(_version(it, at) for it, at in _lines(archive, f"{folder}/{VERSIONS}")),
+        events=tuple(_event(it, at) for it, at in _lines(archive, f"{folder}/{EVENTS}")),
+    )
+    _check_copies(document.events, f"{folder}/{EVENTS}")
+    if document.head != len(rows):
+        raise BadFile(f"{where}: it should have {document.head} updates and has {len(rows)}")
+    for named in document.versions:
+        if not 0 <= named.seq <= document.head:
+            raise BadFile(f"{folder}/{VERSIONS}: there is no seq {named.seq}")
+    _replay(archive, folder, rows, document_bytes_max)
+    return document, rows
+
+
+def _check_copies(events: tuple[ArchivedEvent, ...], where: str) -> None:
+    """What a restore brought back is older than it: who follows copies to their originals must get there."""
+    later = {event.client for event in events if event.client is not None}
+    for event in events:
+        try:
+            copied = {run.client for run in decode_copies(event.copies)}
+        except MalformedMessage:
+            raise BadFile(f"{where}: copies are none") from None
+        if copied & later:
+            raise BadFile(f"{where}: a restore copies itself or a later one")
+        later.discard(event.client)
+
+
+def _updates(archive: SafeZip, name: str) -> Iterator[StoredUpdate]:
+    for number, (line, where) in enumerate(_lines(archive, name), start=1):
+        if line.get("seq") != number:
+            raise BadFile(f"{where}: its seq should be {number}")
+        payload = _bytes(line, "payload", where)
+        yield StoredUpdate(Seq(number), _user(line, where), _time(line, "at", where), payload)
+
+
+def _replay(archive: SafeZip, folder: str, rows: list[StoredUpdate], document_bytes_max: int) -> None:
+    """Rule K3."""
+    if not rows:
+        return
+    name = f"{folder}/{UPDATES}"
+    live = LiveDocument([])
+    pending: list[bytes] = []
+    number = 0
+    try:
+        for number, row in enumerate(rows, start=1):
+            _admit(live, row.payload, f"{name}: seq {number}")
+            pending.append(row.payload)
+            if len(pending) == _APPLIED_AT_ONCE:
+                live.apply(pending)
+                pending = []
+        if pending:
+            live.apply(pending)
+        state = live.state()
+        if len(state) > document_bytes_max:
+            raise LimitExceeded(f"{name}: a document may have {document_bytes_max} bytes; this one has {len(state)}")
+        stored = archive.read(f"{folder}/{STATE}")
+        scan_update(stored, STATE_LIMITS)
+        if LiveDocument([stored]).clocks != live.clocks:
+            raise BadFile(f"{folder}/{STATE} is not the document that its updates make")
+    except Panicked as panic:
+        raise BadFile(f"{name}: an update up to seq {number} cannot be applied") from panic
+
+
+def _admit(live: LiveDocument, payload: bytes, where: str) -> None:
+    try:
+        scanned = scan_update(payload, STATE_LIMITS)
+    except ProtocolError as error:
+        raise BadFile(f"{where}: {error}") from None
+    if not live.attaches(scanned):
+        raise BadFile(f"{where} builds on edits that are not there")
+    if scanned.levels and not live.nest(scanned.levels):
+        raise LimitExceeded(f"{where}: shared types are nested too deep")
+    if not live.admit(payload):
+        raise BadFile(f"{where} would cut a character or a value in two, which this server cannot store")
+    for client, _, end in scanned.ranges:
+        if end > live.clocks.get(client, 0):
+            live.clocks[client] = end
+
+
+def _version(line: dict[str, Any], where: str) -> ArchivedVersion:
+    name = _text(line, "name", where, _NAME_CHARACTERS_MAX)
+    if not name:
+        raise BadFile(f"{where}: name is empty")
+    return ArchivedVersion(Seq(_field(line, "seq", int, where)), name, _user(line, where), _time(line, "at", where))
+
+
+def _event(line: dict[str, Any], where: str) -> ArchivedEvent:
+    row, client = line.get("row"), line.get("client")
+    if not (row is None or _is_count(row)) or not (client is None or _is_count(client)):
+        raise BadFile(f"{where}: row and client are numbers or null")
+    return ArchivedEvent(
+        kind=_checked(lambda: EventKind(_field(line, "kind", str, where)), where),
+        user_id=_user(line, where),
+        at_ms=_time(line, "at", where),
+        seq=Seq(_field(line, "seq", int, where)),
+        detail=_text(line, "detail", where, _DETAIL_CHARACTERS_MAX),
+        row=None if row is None else Seq(row),
+        client=client,
+        copies=_bytes(line, "copies", where),
+    )
+
+
+# -- values
+
+
+def _json(data: bytes, where: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadFile(f"{where} is not JSON") from None
+
+
+def _lines(archive: SafeZip, name: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each line with its place; none when there is no such file."""
+    if name not in archive.names:
+        return
+    for number, line in enumerate(archive.read(name).splitlines(), start=1):
+        where = f"{name}: line {number}"
+        value = _json(line, where)
+        if not isinstance(value, dict):
+            raise BadFile(f"{where} is no object")
+        yield value, where
+
+
+def _list(value: dict[str, Any], name: str, where: str) -> list[Any]:
+    found = value.get(name)
+    if not isinstance(found, list):
+        raise BadFile(f"{where}: {name} is no list")
+    return found
+
+
+def _field(value: Any, name: str, kind: type[T], where: str) -> T:
+    found = value.get(name) if isinstance(value, dict) else None
+    if type(found) is not kind:
+        raise BadFile(f"{where}: {name} is missing or of the wrong kind")
+    return found
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _CLIENT_END
+
+
+def _checked(read: Callable[[], T], where: str) -> T:
+    try:
+        return read()
+    except ValueError as error:
+        raise BadFile(f"{where}: {error}") from None
+
+
+def _time(value: dict[str, Any], name: str, where: str) -> int:
+    return _checked(lambda: milliseconds(_field(value, name, str, where)), where)
+
+
+def _bytes(value: dict[str, Any], name: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(_field(value, name, str, where), validate=True)
+    except binascii.Error:
+        raise BadFile(f"{where}: {name} is not base64") from None
+
+
+def _text(value: dict[str, Any], name: str, where: str, characters_max: int) -> str:
+    text = _field(value, name, str, where)
+    if len(text) > characters_max or any(
+        character < " " or "\x7f" <= character < "\xa0" or "\ud800" <= character <= "\udfff" for character in text
+    ):
+        raise BadFile(f"{where}: {name} is too long, or has control characters")
+    return text
+
+
+def _epoch(value: dict[str, Any], where: str) -> str:
+    epoch = _field(value, "epoch", str, where)
+    if not 0 < len(epoch) <= 64 or not epoch.isascii() or not epoch.isalnum():
+        raise BadFile(f"{where}: epoch is none")
+    return epoch
+
+
+def _user(value: dict[str, Any], where: str) -> str | None:
+    if value.get("user") is None:
+        return None
+    user_id = _field(value, "user", str, where)
+    try:
+        encoded = user_id.encode()
+    except UnicodeEncodeError:
+        encoded = b""
+    if b"\0" in encoded or not 0 < len(encoded) <= _USER_ID_BYTES_MAX:
+        raise BadFile(f"{where}: user is no name that can be stored")
+    return user_id

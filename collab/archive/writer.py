@@ -1,0 +1,197 @@
+"""Writes an archive (`docs/archive.md`): a folder for each document, the manifest last, and a seal over all of it.
+
+Entries that pack extremely well are stored as they are: a reader that refuses bombs must not refuse our own archives.
+"""
+
+import base64
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from collab.archive.model import (
+    EVENTS,
+    FORMAT,
+    MANIFEST,
+    SEAL_PREFIX,
+    STATE,
+    UPDATES,
+    VERSION,
+    VERSIONS,
+    ArchivedDocument,
+    ArchivedEvent,
+    ArchivedVersion,
+    iso_time,
+)
+from collab.errors import CollabError, CorruptUpdate, LimitExceeded
+from collab.export.markdown import document_markdown
+from collab.export.text import document_text
+from collab.export.tree import read_content
+from collab.guard import Panicked, document_from, guarded
+from collab.ports import StoredUpdate
+from collab.scanner import STATE_LIMITS, scan_update
+
+_RATIO_MAX = 50
+_CHUNK = 1024 * 1024
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""ZIP's own beginning of time: the same documents give the same entries."""
+
+
+class ArchiveWriter:
+    """Call `add` for each document, then `finish`. The file is worth nothing before."""
+
+    def __init__(self, path: Path, *, now_ms: int, content: bool = True) -> None:
+        """
+        Args:
+            content: Put what the documents hold beside their history, for people to read.
+        """
+        self._path = path
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        self._now_ms = now_ms
+        self._content = content
+        self._documents: list[dict[str, Any]] = []
+        self._files: dict[str, dict[str, Any]] = {}
+        self._left_out: list[dict[str, str]] = []
+        self.updates = 0
+
+    @property
+    def documents(self) -> int:
+        return len(self._documents)
+
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """Documents that cannot be exported: id and reason."""
+        return self._left_out
+
+    def add(self, document: ArchivedDocument, updates: list[StoredUpdate]) -> None:
+        """
+        Args:
+            updates: all of it, from seq 1 to its head.
+
+        Raises:
+            CorruptUpdate: the document cannot be made from its updates; nothing of it is written.
+        """
+        state = _state(updates)
+        folder = f"documents/{len(self._documents) + 1:06d}"
+        if updates:
+            self._write(f"{folder}/{UPDATES}", _lines(map(_update_line, updates)))
+            self._write(f"{folder}/{STATE}", state)
+        if document.versions:
+            self._write(f"{folder}/{VERSIONS}", _lines(_version_line(it) for it in document.versions))
+        if document.events:
+            self._write(f"{folder}/{EVENTS}", _lines(_event_line(it) for it in document.events))
+        if self._content and updates:
+            for name, content in _readable(state):
+                self._write(f"{folder}/{name}", content)
+        self._documents.append(
+            {
+                "folder": folder,
+                "id": document.id,
+                "title": document.title,
+                "epoch": document.epoch,
+                "head": document.head,
+                "created_at": iso_time(document.created_at_ms),
+                "updated_at": iso_time(document.updated_at_ms),
+                "deleted_at": None if document.deleted_at_ms is None else iso_time(document.deleted_at_ms),
+            }
+        )
+        self.updates += len(updates)
+
+    def leave_out(self, document: str, reason: str) -> None:
+        self._left_out.append({"id": document, "reason": reason})
+
+    def finish(self) -> None:
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "made_at": iso_time(self._now_ms),
+            "made_by": f"coscribe {version('coscribe')}",
+            "documents": self._documents,
+            "left_out": self._left_out,
+            "files": self._files,
+        }
+        self._store(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+        self._zip.comment = SEAL_PREFIX + b"0" * 64
+        self._zip.close()
+        _seal(self._path)
+
+    def abandon(self) -> None:
+        self._zip.close()
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        self._store(name, content)
+
+    def _store(self, name: str, content: bytes) -> None:
+        entry = zipfile.ZipInfo(name, _DATE)
+        entry.external_attr = 0o644 << 16
+        packs_well = len(content) > _RATIO_MAX * len(zlib.compress(content, 1))
+        self._zip.writestr(entry, content, zipfile.ZIP_STORED if packs_well else zipfile.ZIP_DEFLATED)
+
+
+def _seal(path: Path) -> None:
+    with path.open("r+b") as file:
+        end = file.seek(-64, 2)
+        file.seek(0)
+        digest = hashlib.sha256()
+        while end > 0:
+            chunk = file.read(min(_CHUNK, end))
+            digest.update(chunk)
+            end -= len(chunk)
+        file.write(digest.hexdigest().encode())
+
+
+def _state(updates: list[StoredUpdate]) -> bytes:
+    try:
+        for update in updates:
+            scan_update(update.payload, STATE_LIMITS)
+        doc = document_from([update.payload for update in updates])
+        state: bytes = guarded(doc.get_update)
+    except (Panicked, CollabError) as error:
+        raise CorruptUpdate(f"its updates cannot be applied: {error}") from error
+    return state
+
+
+def _readable(state: bytes) -> Iterator[tuple[str, bytes]]:
+    """What a document holds in formats for people; just its text when it is nested too deep for the others."""
+    try:
+        content = read_content(state)
+        yield "content.md", document_markdown(content).encode()
+        yield "content.json", json.dumps(content, ensure_ascii=False).encode()
+    except LimitExceeded:
+        yield "content.txt", document_text(state).encode()
+
+
+def _lines(lines: Iterable[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
+
+
+def _update_line(update: StoredUpdate) -> dict[str, Any]:
+    return {
+        "seq": update.seq,
+        "user": update.user_id,
+        "at": iso_time(update.at_ms),
+        "payload": base64.b64encode(update.payload).decode(),
+    }
+
+
+def _version_line(named: ArchivedVersion) -> dict[str, Any]:
+    return {"seq": named.seq, "name": named.name, "user": named.user_id, "at": iso_time(named.at_ms)}
+
+
+def _event_line(event: ArchivedEvent) -> dict[str, Any]:
+    return {
+        "kind": event.kind.value,
+        "user": event.user_id,
+        "at": iso_time(event.at_ms),
+        "seq": event.seq,
+        "detail": event.detail,
+        "row": event.row,
+        "client": event.client,
+        "copies": base64.b64encode(event.copies).decode(),
+    }

@@ -1,0 +1,202 @@
+"""Documents as a whole, for archives: what stands beside their updates, and how those of another Coscribe come in.
+
+Rule I1: an imported document is seen once all of it is there. Until then it lies in the bin, with a time that no
+         document has been deleted at, so that an import that was broken off goes on where it ended.
+Rule I2: whatever was imported is imported again without effect; a name that belongs to another document is left alone.
+Rule I3: no transaction holds more than a chunk, so that live edits never wait for an import.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy import insert as insert_rows
+
+from collab.archive.model import ArchivedDocument, ArchivedEvent, ArchivedVersion
+from collab.errors import CorruptUpdate
+from collab.history.ports import EventKind
+from collab.ports import StoredUpdate
+from collab.types import DocumentId, Seq
+from storage.documents import check_title
+from storage.errors import DocumentExists
+from storage.people import People
+from storage.rows import create_document, find_document
+from storage.tables import documents, history_events, people, update_checksum, updates, versions
+from storage.transactions import Transactions
+
+ARRIVING = 0
+"""`deleted_at_ms` of a document whose import has not ended."""
+
+
+class Archives:
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._people = People(transactions)
+
+    async def annotations(self, document: DocumentId) -> tuple[tuple[ArchivedVersion, ...], tuple[ArchivedEvent, ...]]:
+        """Named versions and events of a document."""
+        return await self._transactions.read(partial(_annotations, document))
+
+    async def standing(self, wanted: Sequence[ArchivedDocument]) -> None:
+        """Find out whether all of `wanted` can come in, before the first does.
+
+        Raises:
+            DocumentExists: names belong to other documents; the text names some.
+            ValueError: a title cannot be stored.
+        """
+        for document in wanted:
+            check_title(document.title)
+
+        def work(connection: Connection) -> list[str]:
+            return [document.id for document in wanted if _is_taken(connection, document)]
+
+        taken = await self._transactions.read(work)
+        if taken:
+            more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
+            raise DocumentExists(f"these names belong to other documents here: {', '.join(taken[:5])}{more}")
+
+    async def store(self, document: ArchivedDocument, chunks: Iterator[list[StoredUpdate]]) -> bool:
+        """Bring in a document that was checked, with the authors and times that its rows have.
+
+        Returns:
+            False if all of it was here already.
+
+        Raises:
+            DocumentExists: its name belongs to another document.
+            StoreUnavailable, StoreBroken.
+        """
+        after = Seq(0)
+        chunk = next(chunks, [])
+        while True:
+            following = next(chunks, None)
+            known = await self._people.intern(_people_of(document, chunk, last=following is None))
+            last = following is None
+            step = partial(_store, document, chunk, after=after, last=last, person_pks=known)
+            stored = await self._transactions.write(step)
+            if not stored or following is None:
+                return stored
+            after = Seq(after + len(chunk))
+            chunk = following
+
+
+def _people_of(document: ArchivedDocument, chunk: list[StoredUpdate], *, last: bool) -> set[str]:
+    authors = {row.user_id for row in chunk}
+    if last:
+        authors |= {named.user_id for named in document.versions} | {event.user_id for event in document.events}
+    return {user_id for user_id in authors if user_id is not None}
+
+
+def _annotations(
+    document: DocumentId, connection: Connection
+) -> tuple[tuple[ArchivedVersion, ...], tuple[ArchivedEvent, ...]]:
+    pk = select(documents.c.pk).where(documents.c.name == document).scalar_subquery()
+    named = select(versions, people.c.external_id).outerjoin(people).where(versions.c.document_pk == pk)
+    happened = select(history_events, people.c.external_id).outerjoin(people)
+    happened = happened.where(history_events.c.document_pk == pk)
+    return (
+        tuple(
+            ArchivedVersion(Seq(row.seq), row.name, row.external_id, row.at_ms)
+            for row in connection.execute(named.order_by(versions.c.seq, versions.c.pk))
+        ),
+        tuple(
+            ArchivedEvent(
+                kind=EventKind(row.kind),
+                user_id=row.external_id,
+                at_ms=row.at_ms,
+                seq=Seq(row.seq),
+                detail=row.detail,
+                row=None if row.row_seq is None else Seq(row.row_seq),
+                client=row.client,
+                copies=row.copies,
+            )
+            for row in connection.execute(happened.order_by(history_events.c.pk))
+        ),
+    )
+
+
+def _is_taken(connection: Connection, document: ArchivedDocument) -> bool:
+    found = find_document(connection, document.id)
+    return found is not None and not (
+        found.epoch == document.epoch and (found.deleted_at_ms == ARRIVING or found.head_seq >= document.head)
+    )
+
+
+def _store(
+    document: ArchivedDocument,
+    chunk: list[StoredUpdate],
+    connection: Connection,
+    *,
+    after: Seq,
+    last: bool,
+    person_pks: dict[str, int],
+) -> bool:
+    found = find_document(connection, document.id)
+    if found is None and after == 0:
+        created = document.created_at_ms
+        create_document(connection, document.id, title=document.title, epoch=document.epoch, now_ms=created)
+        connection.execute(update(documents).where(documents.c.name == document.id).values(deleted_at_ms=ARRIVING))
+        found = find_document(connection, document.id)
+    if found is None or _is_taken(connection, document):
+        raise DocumentExists(f"the name {document.id} belongs to another document here")
+    if found.deleted_at_ms != ARRIVING:
+        return False
+    rows = [_row(found.pk, row, person_pks) for row in chunk if row.seq > found.head_seq]
+    if rows:
+        if rows[0]["seq"] != found.head_seq + 1:
+            raise CorruptUpdate(f"the import of {document.id} has a hole before seq {rows[0]['seq']}")
+        connection.execute(insert_rows(updates), rows)
+        head = rows[-1]["seq"]
+        connection.execute(update(documents).where(documents.c.pk == found.pk).values(head_seq=head))
+    if last:
+        _finish(connection, found.pk, document, person_pks)
+    return True
+
+
+def _row(document_pk: int, row: StoredUpdate, person_pks: dict[str, int]) -> dict[str, object]:
+    person_pk = None if row.user_id is None else person_pks[row.user_id]
+    return {
+        "seq": row.seq,
+        "at_ms": row.at_ms,
+        "document_pk": document_pk,
+        "person_pk": person_pk,
+        "checksum": update_checksum(
+            row.payload, document_pk=document_pk, seq=row.seq, person_pk=person_pk, at_ms=row.at_ms
+        ),
+        "payload": row.payload,
+    }
+
+
+def _finish(connection: Connection, document_pk: int, document: ArchivedDocument, person_pks: dict[str, int]) -> None:
+    def person_of(user_id: str | None) -> int | None:
+        return None if user_id is None else person_pks[user_id]
+
+    if document.versions:
+        named = [
+            {
+                "at_ms": it.at_ms,
+                "seq": it.seq,
+                "document_pk": document_pk,
+                "person_pk": person_of(it.user_id),
+                "name": it.name,
+            }
+            for it in document.versions
+        ]
+        connection.execute(insert_rows(versions), named)
+    if document.events:
+        happened = [
+            {
+                "at_ms": it.at_ms,
+                "seq": it.seq,
+                "row_seq": it.row,
+                "client": it.client,
+                "document_pk": document_pk,
+                "person_pk": person_of(it.user_id),
+                "kind": it.kind.value,
+                "detail": it.detail,
+                "copies": it.copies,
+            }
+            for it in document.events
+        ]
+        connection.execute(insert_rows(history_events), happened)
+    values = {"deleted_at_ms": document.deleted_at_ms, "updated_at_ms": document.updated_at_ms}
+    connection.execute(update(documents).where(documents.c.pk == document_pk).values(**values))

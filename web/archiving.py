@@ -1,0 +1,176 @@
+"""Archives out of a database and into one. The format is `collab.archive`'s; this joins it with `storage`."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from collab.archive.model import ArchivedDocument
+from collab.archive.spool import read_documents
+from collab.archive.writer import ArchiveWriter
+from collab.errors import CorruptUpdate
+from collab.ports import StoredUpdate
+from collab.types import DocumentId, Seq, parse_document_id
+from storage.archives import ARRIVING
+from storage.backup import Progress, no_progress
+from storage.documents import DocumentInfo
+from storage.engine import Database, wall_clock_ms
+from web.settings import Settings
+from web.workers import Workers
+
+_PAGE_ROWS = 1_000
+_PAGE_BYTES = 4 * 1024 * 1024
+_LIST = 500
+_PRIVATE = 0o600
+
+
+async def export_archive(
+    url: str, file: Path, *, chosen: Sequence[str] | None, content: bool = True, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Write documents with all of their history to `file`, from a database that is only read.
+
+    Args:
+        chosen: their names; None for all, those in the bin too.
+        content: Put what they hold beside it, for people to read.
+
+    Returns:
+        How many documents and updates are in it, and which documents could not be exported, with the reasons.
+
+    Raises:
+        DocumentNotFound: one of `chosen` does not exist.
+    """
+    _make_private(file)
+    async with await Database.open(url, exclusive=False, connections=1) as database:
+        infos = [info async for info in _selected(database, chosen)]
+        writer = ArchiveWriter(file, now_ms=wall_clock_ms(), content=content)
+        try:
+            for done, info in enumerate(infos):
+                progress("documents", done, len(infos))
+                await _add(database, writer, info)
+            writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        progress("documents", len(infos), len(infos))
+    return {"documents": writer.documents, "updates": writer.updates, "left_out": writer.left_out}
+
+
+def _make_private(file: Path) -> None:
+    file.touch(mode=_PRIVATE)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+async def _selected(database: Database, chosen: Sequence[str] | None) -> AsyncIterator[DocumentInfo]:
+    if chosen is not None:
+        for name in dict.fromkeys(chosen):
+            yield await database.documents.get(parse_document_id(name))
+        return
+    for deleted in (False, True):
+        after: DocumentId | None = None
+        while page := await database.documents.list(after=after, limit=_LIST, deleted=deleted):
+            for info in page:
+                if info.deleted_at_ms != ARRIVING:
+                    yield info
+            after = page[-1].id
+
+
+async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) -> None:
+    try:
+        versions, events = await database.archives.annotations(info.id)
+        updates = await _updates(database, info.id, info.head)
+        document = ArchivedDocument(
+            id=info.id,
+            title=info.title,
+            epoch=info.epoch,
+            head=info.head,
+            created_at_ms=info.created_at_ms,
+            updated_at_ms=info.updated_at_ms,
+            deleted_at_ms=info.deleted_at_ms,
+            # What happened since the head was read belongs to the next archive.
+            versions=tuple(named for named in versions if named.seq <= info.head),
+            events=tuple(event for event in events if event.seq <= info.head and (event.row or 0) <= info.head),
+        )
+        writer.add(document, updates)
+    except CorruptUpdate as error:
+        writer.leave_out(info.id, str(error))
+
+
+async def _updates(database: Database, document: DocumentId, head: Seq) -> list[StoredUpdate]:
+    found: list[StoredUpdate] = []
+    while len(found) < head:
+        limit = min(_PAGE_ROWS, head - len(found))
+        page = await database.log.read(document, after=Seq(len(found)), limit=limit, bytes_max=_PAGE_BYTES)
+        found += page.updates
+    return found
+
+
+async def import_archive(
+    database: Database,
+    workers: Workers,
+    file: Path,
+    spool: Path,
+    settings: Settings,
+    *,
+    prefix: str = "",
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Check an archive in a worker, all of it, then store what is in it.
+
+    Args:
+        spool: a file for what was checked; removed afterwards.
+        prefix: stands before every name.
+
+    Returns:
+        How many documents and updates it has, how many documents were here already, and which documents the archive
+        was made without.
+
+    Raises:
+        BadFile, LimitExceeded: nothing of it was stored.
+        DocumentExists: names belong to other documents; nothing of it was stored.
+        ValueError: a name with the prefix is no name.
+    """
+    limits = {
+        "bytes_max": settings.archive_bytes_max,
+        "entries_max": settings.archive_entries_max,
+        "ratio_max": settings.archive_ratio_max,
+    }
+    _make_private(spool)
+    try:
+        checked = await workers.run(
+            "check_archive",
+            b"",
+            progress,
+            file=str(file),
+            spool=str(spool),
+            limits=limits,
+            document_bytes_max=settings.document_bytes_max,
+        )
+        found: dict[str, Any] = json.loads(checked)
+        found["present"] = await _store(database, spool, prefix, found["documents"], progress)
+        return found
+    finally:
+        _remove(spool)
+
+
+async def _store(database: Database, spool: Path, prefix: str, total: int, progress: Progress) -> int:
+    present = 0
+    with _opened(spool) as source:
+        await database.archives.standing([_renamed(document, prefix) for document, _ in read_documents(source)])
+        source.seek(0)
+        for done, (document, chunks) in enumerate(read_documents(source)):
+            progress("storing documents", done, total)
+            present += not await database.archives.store(_renamed(document, prefix), chunks)
+    progress("storing documents", total, total)
+    return present
+
+
+def _renamed(document: ArchivedDocument, prefix: str) -> ArchivedDocument:
+    return replace(document, id=parse_document_id(prefix + document.id))
