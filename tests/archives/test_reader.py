@@ -145,7 +145,10 @@ def listed(**changes: Any) -> Callable[[Entries, dict[str, Any]], None]:
 
 
 def without(name: str) -> Callable[[Entries, dict[str, Any]], None]:
-    return lambda entries, manifest: entries.pop(name) and None
+    def change(entries: Entries, manifest: dict[str, Any]) -> None:
+        del entries[name]
+
+    return change
 
 
 def beside(name: str, content: bytes = b"x") -> Callable[[Entries, dict[str, Any]], None]:

@@ -47,7 +47,7 @@ class Copy:
             if kind < 0.9 and len(children):
                 del children[rng.randrange(len(children))]
             else:
-                children.append(XmlElement("paragraph", {"level": 1}, [XmlText(rng.choice(WORDS))]))
+                children.append(XmlElement("paragraph", {"level": "1"}, [XmlText(rng.choice(WORDS))]))
 
 
 def session(rng: random.Random, updates: int) -> list[NewUpdate]:
