@@ -215,6 +215,15 @@ async def test_a_restore_is_in_the_audit_log(http: httpx.AsyncClient, server: Ru
     assert (newest.details["seq"], newest.details["row"]) == (1, 4)
 
 
+async def test_exports_and_imports_are_on_the_timeline(http: httpx.AsyncClient) -> None:
+    imported = await http.post("/api/import", params={"format": "markdown", "id": PLANS}, content=b"# Plan")
+    assert imported.status_code == 201
+    exported = await http.get(url(PLANS, "/content?format=docx"), headers={"X-Who": "rea"})
+    assert exported.status_code == 200
+    story = [(entry["kind"], entry["user"], entry.get("detail")) for entry in (await get(http, "/history"))["entries"]]
+    assert story == [("export", "rea", "docx"), ("import", "ann", "markdown"), ("session", "ann", None)]
+
+
 async def test_readers_see_history_and_change_nothing(http: httpx.AsyncClient) -> None:
     await written(http)
     version = (await http.post(url(PLANS, "/history/versions"), json={"name": "Draft"})).json()

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from collab.errors import DocumentQuarantined
 from collab.export.formats import EXPORT_FORMATS, Format
+from collab.history.ports import EventKind, NewEvent
 from collab.types import Grant, Seq
-from web.api.actors import actor_of
+from web.api.actors import actor_of, note_event
 from web.api.bodies import Schema, read_query
 from web.downloads import file_response
 from web.state import AppRequest
@@ -32,13 +33,17 @@ async def read_content(request: AppRequest, grant: Grant) -> Response:
     query = read_query(request, ContentQuery)
     chosen = chosen_format(query.format)
     state, headers = await _state(request, grant, query.at)
-    title = (await request.state["database"].documents.get(grant.document)).title or grant.document
-    content = await render(request, query.format, state, title)
+    info = await request.state["database"].documents.get(grant.document)
+    content = await render(request, query.format, state, info.title or grant.document)
     response = file_response(
         content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=not chosen.shown_in_place
     )
     response.headers.update(headers)
     request.state["recorder"].note(actor_of(request, grant), "document-exported", grant.document, format=query.format)
+    # Programs read the state as Yjs to sync with it: that is no story to tell.
+    if not chosen.shown_in_place and query.format != "yjs":
+        seq = info.head if query.at is None else Seq(query.at)
+        await note_event(request, grant, NewEvent(EventKind.EXPORT, grant.user_id, seq, query.format))
     return response
 
 

@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 from starlette.responses import Response
 
+from collab.history.ports import EventKind, NewEvent
 from collab.imports.formats import IMPORT_FORMATS
+from web.api.actors import note_event
 from web.api.bodies import Schema, read_body, read_query
 from web.api.documents import Title, create, created
 from web.state import AppRequest
@@ -34,9 +36,10 @@ async def import_document(request: AppRequest, visitor: Visitor) -> Response:
     )
     grant = await create(request, visitor, query.id, query.title)
     try:
-        await request.state["hub"].apply(grant, update)
+        seq = await request.state["hub"].apply(grant, update)
     except BaseException:
         await request.state["database"].documents.delete(grant.document)
         raise
     request.state["recorder"].note(visitor.actor, "document-imported", grant.document, format=query.format)
+    await note_event(request, grant, NewEvent(EventKind.IMPORT, grant.user_id, seq, query.format))
     return await created(request, grant)
