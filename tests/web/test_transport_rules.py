@@ -185,6 +185,25 @@ async def test_too_many_messages_a_second(server: TransportServer) -> None:
     assert await refused(server, peer, endpoint, 1008) == "too many frames"
 
 
+async def test_too_many_bytes_a_second(server: TransportServer) -> None:
+    """However few messages they are: a client may send what it kept offline at once, and not that for ever."""
+    endpoint = server.endpoint(bytes_burst=10_000, bytes_per_second=1)
+    peer = await Peer.connect(server, endpoint)
+    await peer.send(client_frame(b"x" * 9000))
+    await eventually(lambda: endpoint.only.messages == [b"x" * 9000])
+    await peer.send(client_frame(b"x" * 2000))
+    assert await refused(server, peer, endpoint, 1008) == "too many bytes a second"
+
+
+async def test_bytes_are_earned_anew(server: TransportServer) -> None:
+    endpoint = server.endpoint(on_message=echo, bytes_burst=10_000, bytes_per_second=1_000_000_000)
+    async with await Peer.connect(server, endpoint) as peer:
+        for _ in range(5):
+            await peer.send(client_frame(b"x" * 9000))
+            await eventually(lambda: endpoint.only.messages[-1:] == [b"x" * 9000])
+            endpoint.only.messages.clear()
+
+
 async def test_the_message_rate_is_earned_anew(server: TransportServer) -> None:
     endpoint = server.endpoint(on_message=echo, frames_burst=5, frames_per_second=1_000_000)
     async with await Peer.connect(server, endpoint) as peer:
