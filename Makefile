@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage check-history lint lock client bench clean check-archive
+.PHONY: help serve test outage conformance check-history lint lock client bench clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,7 @@ help:
 	@echo "make test    set up everything the tests need and run all of them"
 	@echo "make outage  databases that are away for a minute under 20 writers"
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
+	@echo "make conformance  the WebSocket transport under the Autobahn test suite (needs Python 2.7)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
 	@echo "make check-archive   an archive of 1,000 documents with 200,000 updates, from SQLite to PostgreSQL"
@@ -35,6 +36,9 @@ serve: $(VENV)/.runtime
 test: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+conformance: $(VENV)/.dev
+	$(BIN)/python -m tests.conformance
 
 outage: $(VENV)/.dev
 	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away
