@@ -36,6 +36,8 @@ class Recorder:
         self._sign_ins: set[int] = set()
         self._tokens: set[int] = set()
         self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()
+        """Two at once would both write what is gathered, and then each forget as much."""
 
     def note(self, actor: Actor, action: str, document: str | None = None, **details: object) -> None:
         if len(self._events) < _PENDING_MAX:
@@ -81,6 +83,10 @@ class Recorder:
         Raises:
             StoreError: what was not written is kept.
         """
+        async with self._flushing:
+            await self._flush(refusals=refusals, uses=uses)
+
+    async def _flush(self, *, refusals: bool, uses: bool) -> None:
         events, counted = len(self._events), dict(self._refusals) if refusals else {}
         overflow = self._overflow if refusals else 0
         entries = [*self._events, *_refusals(counted, overflow)]

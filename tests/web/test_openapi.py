@@ -29,7 +29,7 @@ EVERY = routes(StaticFiles(Path("/nonexistent")))
 DESCRIPTION = description(EVERY)
 SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 15
+EXAMPLES = 8
 """For each operation: enough to find what is wrong with a schema, and seconds instead of minutes."""
 
 
