@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pycrdt import Doc, Text, TransactionEvent
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from collab.errors import SchemaTooNew, StoreUnavailable
 from collab.ports import Append, Checkpoint, NewUpdate
@@ -19,7 +19,7 @@ from storage.audit import Damage
 from storage.backup import BackupError, _seal, audit, back_up, no_progress, restore, verify
 from storage.engine import Database
 from storage.schema import upgrade
-from storage.tables import metadata, updates
+from storage.tables import accounts, documents, grants, metadata, server_values, updates
 from tests.postgres import run_in_thread
 from tests.storage.edits import A, B
 
@@ -54,6 +54,16 @@ async def fill(database: Database) -> None:
     await database.log.write_checkpoint(A, Checkpoint(Seq(100), state.get_update()))
     await database.documents.rename(B, "Ein schöner Titel 🎈")
     await database.documents.delete(B)
+    await database._transactions.write(people_and_rights)
+
+
+def people_and_rights(connection: Connection) -> None:
+    """Rows of other kinds: booleans, text keys, keys of two columns."""
+    person = {"id": "ada", "name": "Ada Ödgård", "administrator": True, "guest": False, "created_at_ms": 1 << 40}
+    connection.execute(insert(accounts).values(pk=7, **person))
+    of_a = select(documents.c.pk).where(documents.c.name == A).scalar_subquery()
+    connection.execute(insert(grants).values(document_pk=of_a, account_pk=7, role=4))
+    connection.execute(insert(server_values).values(name="a test", value="🎈"))
 
 
 def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
