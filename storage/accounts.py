@@ -20,7 +20,7 @@ from storage.audit_log import Actor, Event, record
 from storage.documents import is_findable
 from storage.errors import EntryNotFound, LastAdministrator, LinkNotValid, NameTaken, PersonNotFound
 from storage.rows import fold, insert
-from storage.tables import accounts, invitations, sign_ins
+from storage.tables import accounts, grants, invitations, link_holders, share_links, sign_ins, tokens
 from storage.transactions import Transactions
 
 _ID_ALPHABET = string.ascii_letters + string.digits
@@ -220,6 +220,30 @@ class SqlAccounts:
             if "suspended_at_ms" in values:
                 record(connection, now_ms, Event(by, "suspended" if suspended else "unsuspended", details=details))
             return _person(connection, account_id)
+
+        return await self._transactions.write(work)
+
+    async def delete(self, account_id: str, by: Actor) -> Account:
+        """End an account for good, with its sign-ins, tokens and roles. Its documents stay, without an owner; so does
+        what it wrote, under an id that nobody is given again.
+
+        Raises:
+            PersonNotFound, LastAdministrator.
+        """
+        now_ms = self._now_ms()
+
+        def work(connection: Connection) -> Account:
+            account = _person(connection, account_id)
+            for table in (sign_ins, tokens, invitations, grants, link_holders):
+                connection.execute(delete(table).where(table.c.account_pk == account.pk))
+            for table, column in ((invitations, "invited_by_pk"), (share_links, "created_by_pk")):
+                connection.execute(update(table).where(table.c[column] == account.pk).values({column: None}))
+            connection.execute(delete(accounts).where(accounts.c.pk == account.pk))
+            if account.administrator and not _has_administrator(connection):
+                raise LastAdministrator("somebody has to be an administrator")
+            details = {"person": account.id, "name": account.name}
+            record(connection, now_ms, Event(by, "person-deleted", details=details))
+            return account
 
         return await self._transactions.write(work)
 

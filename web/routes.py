@@ -305,6 +305,7 @@ def _administration() -> list[BaseRoute]:
                 people.change_person,
                 Spec("Suspend somebody, or make an administrator", {200: people.AdminPerson}, people.PersonChange),
             ),
+            DELETE=admin(people.delete_person, Spec("Delete somebody's account", _NOTHING)),
         ),
         Resource(
             "/api/admin/people/{person}/sign-out",

@@ -94,6 +94,9 @@ async def test_the_last_administrator_stays(database: Database) -> None:
     for change in ({"administrator": False}, {"suspended": True}):
         with pytest.raises(LastAdministrator):
             await database.accounts.change(ada.id, ADA, **change)
+    with pytest.raises(LastAdministrator):
+        await database.accounts.delete(ada.id, ADA)
+    assert await database.accounts.find(ada.id) == ada
     await person(database, "Bob", administrator=True)
     assert (await database.accounts.change(ada.id, ADA, suspended=True)).suspended_at_ms == NOW
 
@@ -116,6 +119,29 @@ async def test_a_new_password_a_suspension_and_signing_out_everywhere_end_sign_i
     await database.accounts.change(bob.id, ADA, suspended=True)
     await database.accounts.change(bob.id, ADA, suspended=False)
     assert not await signed_in("four")
+
+
+async def test_a_deleted_person_is_gone_and_their_documents_stay(database: Database) -> None:
+    ada, bob = await person(database, "Ada", administrator=True), await person(database, "Bob")
+    await database.accounts.begin(bob, sign_in("one"), ADA, replaces=None, how="password")
+    await database.accounts.invite(NewInvitation("guest", LATER), Actor(bob.id, bob.name))
+    await database.accounts.password_link(bob.id, NewInvitation("password", LATER), ADA)
+    token = NewToken("token", "script", {"*": Role.OWNER}, None, bob.pk, "Bob")
+    await database.credentials.create_token(token, ADA)
+    await database.sharing.create_document(PLANS, "Plans", bob, Actor(bob.id, bob.name))
+    await database.sharing.create_link(PLANS, "link", Role.READER, None, Actor(bob.id, bob.name))
+
+    await database.accounts.delete(bob.id, ADA)
+    assert await database.accounts.signed_in("one") is None
+    assert await database.accounts.find_by_login("Bob") is None
+    with pytest.raises(PersonNotFound):
+        await database.accounts.find(bob.id)
+    with pytest.raises(LinkNotValid):
+        await database.accounts.open_invitation("password")
+    assert (await database.accounts.open_invitation("guest")).invited_by is None
+    (listed,) = await database.sharing.page(ada, everything=True, after=None, limit=9, query=None, deleted=False)
+    assert (listed.info.id, listed.owner, listed.role) == (PLANS, None, Role.OWNER)
+    assert (await person(database, "Bob")).id != bob.id, "whoever takes the name is somebody else"
 
 
 async def test_a_sign_in_ends_by_itself(database: Database, clock: Clock) -> None:

@@ -77,6 +77,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/people"): PEOPLE,
     ("GET", "/api/admin/people"): ADMINISTRATOR,
     ("PATCH", "/api/admin/people/{person}"): ADMINISTRATOR,
+    ("DELETE", "/api/admin/people/{person}"): ADMINISTRATOR,
     ("POST", "/api/admin/people/{person}/sign-out"): ADMINISTRATOR,
     ("POST", "/api/admin/people/{person}/password-link"): ADMINISTRATOR,
     ("GET", "/api/admin/invitations"): ADMINISTRATOR,

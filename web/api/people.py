@@ -86,6 +86,12 @@ async def change_person(request: AppRequest, visitor: Visitor) -> Response:
     return respond(_reply(account, len(await accounts.sign_ins(account.pk))))
 
 
+async def delete_person(request: AppRequest, visitor: Visitor) -> Response:
+    account = await request.state["database"].accounts.delete(request.path_params["person"], visitor.actor)
+    request.state["watch"].news(user_id=account.id)
+    return Response(status_code=204)
+
+
 async def sign_person_out(request: AppRequest, visitor: Visitor) -> Response:
     account = await request.state["database"].accounts.end_all(request.path_params["person"], visitor.actor)
     request.state["watch"].news(user_id=account.id)
