@@ -1,17 +1,28 @@
 """axe-core finds nothing to object to on any page, light or dark, wide or narrow."""
 
+import asyncio
 from typing import Any, Literal
 
 import pytest
 
+from tests.browser.accounts import CHEAP, House, allow, call, first_link, is_read_only
 from tests.browser.conftest import Visit
 from tests.browser.pages import DESKTOP, PHONE, Person
 from tests.browser.test_bundle import CLIENT, install_client
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, StartServer
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
 _RUN = """async () => (await axe.run()).violations.map(({id, nodes}) => `${id}: ${nodes.map((node) => node.html)}`)"""
+
+_STICKS_OUT = """() => {
+    const { scrollWidth, clientWidth } = document.documentElement
+    return scrollWidth > clientWidth ? [`${scrollWidth - clientWidth} px wider than the window`] : []
+}"""
+_FINISH = """() => {
+    const ending = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime)
+    for (const animation of document.getAnimations().filter(ending)) animation.finish()
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +32,20 @@ def axe() -> str:
     return (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
+async def sound(person: Person, axe: str) -> None:
+    """axe finds nothing on what is open, wide and light, then narrow and dark; and nothing sticks out sideways."""
+    found = []
+    for screen in (PHONE | {"color_scheme": "dark"}, DESKTOP):
+        await person.page.set_viewport_size(screen["viewport"])
+        await person.page.emulate_media(color_scheme=screen["color_scheme"])
+        found += await violations(person, axe)
+        found += await person.page.evaluate(_STICKS_OUT)
+    assert found == [], person.page.url
+
+
 async def violations(person: Person, axe: str) -> list[str]:
+    # What fades in or out is judged when it is there, or gone.
+    await person.page.evaluate(_FINISH)
     # Through the debugger: the policy of the page lets no script in.
     session = await person.context.new_cdp_session(person.page)
     await session.send("Runtime.evaluate", {"expression": axe})
@@ -55,3 +79,84 @@ async def test_no_page_shuts_anybody_out(
     await ada.page.goto(server.url)
     await ada.page.get_by_role("listitem").first.wait_for()
     assert await violations(ada, axe) == []
+
+
+async def test_no_page_or_dialog_of_accounts_shuts_anybody_out(
+    axe: str, visit: Visit, start_server: StartServer, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server, **CHEAP)
+    newcomer = await visit(server)
+    page = newcomer.page
+    await page.goto(f"{server.url}/sign-in")
+    await page.get_by_role("heading", name="Nobody has an account here yet").wait_for()
+    await sound(newcomer, axe)
+    await page.goto(first_link(server))
+    await page.get_by_label("Password", exact=True).fill("short")
+    await sound(newcomer, axe)
+    await page.get_by_label("Your name").fill("password 1")
+    await page.get_by_label("Password", exact=True).fill("password 1")
+    await page.get_by_role("button", name="Create account").click()
+    await page.get_by_text("A password is not the name").wait_for()
+    await sound(newcomer, axe)
+    allow(newcomer, 400)
+
+    house = await House.of(server, visit)
+    ann, ben = house.ann, await house.enter("Ben")
+    page = ann.page
+    await house.document(document, "Plans", reader=ben)
+    await ben.open(document)
+    await is_read_only(ben)
+    await sound(ben, axe)
+    await ben.page.goto(f"{server.url}/d/not/shared")
+    await ben.page.get_by_role("heading", name="You have no access").wait_for()
+    await sound(ben, axe)
+    allow(ben, 403)
+
+    await ann.open(document)
+    await page.get_by_role("button", name="Share").click()
+    await page.get_by_role("button", name="Create link").click()
+    await page.get_by_label("New link").wait_for()
+    await page.get_by_role("combobox", name="Add somebody").fill("zzz")
+    await page.get_by_text("Nobody by that name").wait_for()
+    await sound(ann, axe)
+    await page.get_by_role("button", name="More for Ben").click()
+    await page.get_by_role("menuitem", name="Remove").wait_for()
+    await sound(ann, axe)
+    await page.get_by_role("menuitem", name="Make owner…").click()
+    await page.get_by_role("button", name="Hand over").wait_for()
+    await sound(ann, axe)
+    await page.keyboard.press("Escape")
+    await page.get_by_test_id("presence").get_by_role("button").click()
+    await page.get_by_role("button", name="Sign out").wait_for()
+    await sound(ann, axe)
+
+    await page.goto(f"{server.url}/account")
+    await page.get_by_text("this browser").wait_for()
+    await sound(ann, axe)
+    await page.get_by_role("button", name="New token").click()
+    await page.get_by_label("What it is for").fill("Backup")
+    await sound(ann, axe)
+    await page.get_by_role("button", name="Create token").click()
+    await page.get_by_label("Copy it now").wait_for()
+    await sound(ann, axe)
+
+    await page.goto(f"{server.url}/admin/people")
+    await page.get_by_role("button", name="Invite somebody").click()
+    await page.get_by_label("Name (optional)").fill("Cleo")
+    await sound(ann, axe)
+    await page.get_by_role("button", name="Create link").click()
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Withdraw").wait_for()
+    await sound(ann, axe)
+    await page.get_by_role("button", name="Actions for Ben").click()
+    await page.get_by_role("menuitem", name="Delete…").click()
+    await page.get_by_role("dialog").wait_for()
+    await sound(ann, axe)
+    for path in ("/", "/admin/documents", "/admin/audit?action=sign-in"):
+        await page.goto(server.url + path)
+        await page.get_by_role("listitem").or_(page.get_by_role("cell")).first.wait_for()
+        await sound(ann, axe)
+    await call(ann, "POST", "sign-out")
+    await page.goto(f"{server.url}/account")
+    await page.get_by_label("Password", exact=True).wait_for()
+    await sound(ann, axe)

@@ -3,6 +3,7 @@ import 'fake-indexeddb/auto'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
 
+import { deleteCopy } from '../src/lib/device'
 import { LocalStore } from '../src/sync/local-store'
 
 let names = 0
@@ -91,5 +92,19 @@ describe('the copy on this device', () => {
     await vi.waitUntil(() => store.kept, { timeout: 5000 })
     const { doc: again } = await openStore(name)
     expect(again.getText('t').toJSON()).toBe('still here')
+  })
+
+  test('is gone for good when another tab deletes it (L4)', async () => {
+    const name = freshName()
+    const { store, doc } = await openStore(name)
+    doc.getText('t').insert(0, 'private')
+    await vi.waitUntil(() => store.kept)
+    await deleteCopy(name)
+    vi.useFakeTimers()
+    doc.getText('t').insert(0, 'more ')
+    await vi.advanceTimersByTimeAsync(120_000)
+    vi.useRealTimers()
+    expect((await indexedDB.databases()).map((database) => database.name)).not.toContain(name)
+    expect(store.kept).toBe(false)
   })
 })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-import { Refused } from '../src/lib/api'
+import { Refused } from '../src/lib/http'
 import { lookUp } from '../src/sync/lookup'
 
 const info = { id: 'team/plan', title: '', epoch: 'e1', deleted_at: null }
@@ -39,7 +39,7 @@ describe('looking a document up', () => {
 
   test('takes no for an answer, in the words of the server', async () => {
     const calls = serverAnswers(problem(403, { title: 'Forbidden', detail: 'not for you' }))
-    await expect(lookUp('team/plan', new AbortController().signal)).rejects.toThrow(new Refused(403, 'not for you'))
+    await expect(lookUp('team/plan', new AbortController().signal)).rejects.toThrow(new Refused(403, 'Not for you.'))
     expect(calls).toHaveLength(1)
   })
 

@@ -3,10 +3,12 @@
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import * as auth from 'y-protocols/auth'
 import { Awareness } from 'y-protocols/awareness'
 import * as sync from 'y-protocols/sync'
 import * as Y from 'yjs'
 
+import type { Role } from '../src/lib/roles'
 import { createProvider, type Provider } from '../src/sync/provider'
 
 class FakeSocket {
@@ -49,18 +51,21 @@ class FakeSocket {
       const type = decoding.readVarUint(decoder)
       if (type === 0) return ['step1', 'step2', 'update'][decoding.readVarUint(decoder)] ?? 'unknown'
       if (type === 1) return 'awareness'
+      if (type === 103) return 'role?'
       const payload = decoding.createDecoder(decoding.readVarUint8Array(decoder))
       return `${type}:${decoding.readVarUint(payload)}`
     })
   }
 }
 
-function syncFrame(write: (encoder: encoding.Encoder) => void): Uint8Array {
+function frame(type: number, write: (encoder: encoding.Encoder) => void): Uint8Array {
   const encoder = encoding.createEncoder()
-  encoding.writeVarUint(encoder, 0)
+  encoding.writeVarUint(encoder, type)
   write(encoder)
   return encoding.toUint8Array(encoder)
 }
+
+const syncFrame = (write: (encoder: encoding.Encoder) => void): Uint8Array => frame(0, write)
 
 describe('provider', () => {
   const server = new Y.Doc()
@@ -68,6 +73,8 @@ describe('provider', () => {
   let provider: Provider
   let refused: number[]
   let epochs: string[]
+  let roles: (Role | null)[]
+  let denied: string[]
   let lost: number
 
   beforeEach(() => {
@@ -77,6 +84,8 @@ describe('provider', () => {
     doc = new Y.Doc()
     refused = []
     epochs = []
+    roles = []
+    denied = []
     lost = 0
     const awareness = new Awareness(doc)
     awareness.setLocalState(null)
@@ -87,6 +96,8 @@ describe('provider', () => {
       awareness,
       changed: () => undefined,
       lost: () => (lost += 1),
+      role: (role) => roles.push(role),
+      denied: (reason) => denied.push(reason),
       refused: (code) => refused.push(code),
       epoch: (epoch) => epochs.push(epoch),
     })
@@ -135,7 +146,7 @@ describe('provider', () => {
     doc.getText('t').insert(0, 'written offline')
     const socket = handshake()
     expect(socket.url).toBe('ws://server/ws/team/plan?epoch=the-first')
-    expect(socket.wire).toEqual(['step1', 'step2', '102:2'])
+    expect(socket.wire).toEqual(['role?', 'step1', 'step2', '102:2'])
     expect(provider.savedState.saved).toBe(false)
     echoLast(socket)
     expect(provider.savedState.saved).toBe(true)
@@ -148,7 +159,7 @@ describe('provider', () => {
     doc.getText('t').insert(1, 'b')
     expect(provider.savedState.saved).toBe(false)
     vi.advanceTimersByTime(100)
-    expect(socket.wire.slice(3)).toEqual(['update', 'update', '102:3'])
+    expect(socket.wire.slice(4)).toEqual(['update', 'update', '102:3'])
     echoLast(socket)
     expect(provider.savedState.saved).toBe(true)
   })
@@ -182,7 +193,7 @@ describe('provider', () => {
     vi.advanceTimersByTime(1000)
     const second = handshake()
     expect(second).not.toBe(first)
-    expect(second.wire).toEqual(['step1', 'step2', '102:2'])
+    expect(second.wire).toEqual(['role?', 'step1', 'step2', '102:2'])
   })
 
   test('another tab of the same browser gets edits from the server alone', () => {
@@ -195,6 +206,8 @@ describe('provider', () => {
       awareness: new Awareness(doc2),
       changed: () => undefined,
       lost: () => undefined,
+      role: () => undefined,
+      denied: () => undefined,
       refused: () => undefined,
       epoch: () => undefined,
     })
@@ -202,6 +215,40 @@ describe('provider', () => {
     doc.getText('t').insert(0, 'not at the server yet')
     expect(doc2.getText('t').toJSON()).toBe('')
     tab.destroy()
+  })
+
+  test('roles are told as they change, and one that is not known is none', () => {
+    const socket = handshake()
+    for (const told of ['{"role":"editor"}', '{"role":"reader"}', '{"role":"emperor"}', '{}']) {
+      socket.receive(frame(103, (encoder) => encoding.writeVarString(encoder, told)))
+    }
+    expect(roles).toEqual(['editor', 'reader', null, null])
+  })
+
+  test('the right to write begins with a handshake, which carries what was dropped before', () => {
+    const first = handshake()
+    const tell = (socket: FakeSocket, role: Role): void =>
+      socket.receive(frame(103, (encoder) => encoding.writeVarString(encoder, JSON.stringify({ role }))))
+    tell(first, 'reader')
+    doc.getText('t').insert(0, 'dropped by the server')
+    tell(first, 'editor')
+    expect(FakeSocket.last).not.toBe(first)
+    const second = handshake()
+    tell(second, 'editor')
+    expect(FakeSocket.last).toBe(second)
+    expect(second.wire).toEqual(['role?', 'step1', 'step2', '102:2'])
+    echoLast(second)
+    expect(provider.savedState.saved).toBe(true)
+  })
+
+  test('an edit that was not taken is never called saved, and its reason is passed on', () => {
+    const socket = handshake()
+    echoLast(socket)
+    doc.getText('t').insert(0, 'not mine to write')
+    socket.receive(frame(2, (encoder) => auth.writePermissionDenied(encoder, 'readers may not write')))
+    vi.advanceTimersByTime(60_000)
+    expect(denied).toEqual(['readers may not write'])
+    expect(provider.savedState.saved).toBe(false)
   })
 
   test('a permanent refusal is reported and not retried', () => {

@@ -1,6 +1,8 @@
-/** The REST calls of the app. Two ways to fail: the server said no (`Refused`), or nobody answered (`Unreachable`). */
+/** The REST calls about documents. */
 
 import { documentApiPath } from './document-id'
+import { request, withQuery } from './http'
+import type { Role } from './roles'
 
 export interface DocumentInfo {
   id: string
@@ -11,74 +13,29 @@ export interface DocumentInfo {
   quarantine: { reason: string; readable: boolean } | null
   /** Set while it lies in the bin. */
   deleted_at: string | null
-}
-
-export interface DocumentSummary {
-  id: string
-  title: string
   updated_at: string
-}
-
-/** The server answered, and asking again would not change the answer. */
-export class Refused extends Error {
-  override readonly name = 'Refused'
-
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message)
-  }
-}
-
-/** No answer, or one that says to come back later. */
-export class Unreachable extends Error {
-  override readonly name = 'Unreachable'
-}
-
-const TIMEOUT_MS = 10_000
-const TOO_MANY_REQUESTS = 429
-
-async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS)
-  const init: RequestInit = { method, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }
-  if (body !== undefined) {
-    init.headers = { 'Content-Type': 'application/json' }
-    init.body = JSON.stringify(body)
-  }
-  let response: Response
-  let answer: unknown
-  try {
-    response = await fetch(path, init)
-    answer = await response.json()
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw new Unreachable('The server cannot be reached.', { cause: error })
-  }
-  if (response.ok) return answer
-  if (response.status >= 500 || response.status === TOO_MANY_REQUESTS) {
-    throw new Unreachable(`The server answered ${response.status}.`)
-  }
-  throw new Refused(response.status, problemText(answer) ?? `The server answered ${response.status}.`)
-}
-
-/** The human part of an RFC 9457 problem. */
-function problemText(answer: unknown): string | null {
-  if (typeof answer !== 'object' || answer === null) return null
-  const { detail, title } = answer as { detail?: unknown; title?: unknown }
-  if (typeof detail === 'string') return detail
-  return typeof title === 'string' ? title : null
+  /** What this person may do with it. */
+  role: Role
+  /** Null where nobody has a name, and when its owner's account was deleted. */
+  owner: { id: string; name: string } | null
 }
 
 export interface DocumentPage {
-  documents: DocumentSummary[]
+  documents: DocumentInfo[]
   /** Give it as `after` for the page that follows; null on the last one. */
   next: string | null
 }
 
-export async function listDocuments(after: string | null): Promise<DocumentPage> {
-  const query = after === null ? '' : `?after=${encodeURIComponent(after)}`
-  return (await request('GET', `/api/documents${query}`)) as DocumentPage
+export interface DocumentFilter {
+  /** `all`: for administrators. Without it: those that this person has a role in. */
+  scope?: 'all'
+  q?: string
+  /** The bin instead. */
+  deleted?: boolean
+}
+
+export async function listDocuments(after: string | null, filter: DocumentFilter = {}): Promise<DocumentPage> {
+  return (await request('GET', withQuery('/api/documents', { ...filter, after }))) as DocumentPage
 }
 
 /** Create a document under a name of the server's choice. */
@@ -92,4 +49,14 @@ export async function readDocument(id: string, signal?: AbortSignal): Promise<Do
 
 export async function renameDocument(id: string, title: string): Promise<DocumentInfo> {
   return (await request('PATCH', documentApiPath(id), { title })) as DocumentInfo
+}
+
+/** Into the bin. */
+export async function deleteDocument(id: string): Promise<void> {
+  await request('DELETE', documentApiPath(id))
+}
+
+/** Out of the bin. */
+export async function restoreDocument(id: string): Promise<void> {
+  await request('POST', `${documentApiPath(id)}/restore`)
 }

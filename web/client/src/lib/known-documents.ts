@@ -1,22 +1,40 @@
 /** What this browser last heard of each document, so that one it has can be opened while the server is away. */
 
-import { forgetFact, readFact, writeFact } from './storage'
+import { asRole, type Role } from './roles'
+import { factKeys, forgetFact, readFact, writeFact } from './storage'
 
 export interface KnownDocument {
   epoch: string
   title: string
+  /** What the person may do with it, when that was heard. */
+  role?: Role
   /** A title given here that the server has not confirmed. */
   pendingTitle?: string
+  /** There are edits on this device that the server has not confirmed. */
+  unsaved?: boolean
 }
 
-const key = (id: string): string => `coscribe:document:${id}`
+const PREFIX = 'coscribe:document:'
+const key = (id: string): string => `${PREFIX}${id}`
 
 export function readKnown(id: string): KnownDocument | null {
   const fact = readFact(key(id))
   if (typeof fact !== 'object' || fact === null) return null
-  const { epoch, title, pendingTitle } = fact as Partial<Record<keyof KnownDocument, unknown>>
+  const { epoch, title, role, pendingTitle, unsaved } = fact as Partial<Record<keyof KnownDocument, unknown>>
   if (typeof epoch !== 'string' || typeof title !== 'string') return null
-  return typeof pendingTitle === 'string' ? { epoch, title, pendingTitle } : { epoch, title }
+  const known: KnownDocument = { epoch, title }
+  const heard = asRole(role)
+  if (heard !== null) known.role = heard
+  if (typeof pendingTitle === 'string') known.pendingTitle = pendingTitle
+  if (unsaved === true) known.unsaved = true
+  return known
+}
+
+/** Names of all documents this browser has heard of. */
+export function listKnown(): string[] {
+  return factKeys()
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => name.slice(PREFIX.length))
 }
 
 export function forgetKnown(id: string): void {
@@ -25,4 +43,12 @@ export function forgetKnown(id: string): void {
 
 export function writeKnown(id: string, known: KnownDocument): void {
   writeFact(key(id), known)
+}
+
+/** Change a part; nothing happens while the document is not known. */
+export function changeKnown(id: string, change: (known: KnownDocument) => void): void {
+  const known = readKnown(id)
+  if (known === null) return
+  change(known)
+  writeKnown(id, known)
 }

@@ -19,6 +19,14 @@ export function forgetFact(key: string): void {
   }
 }
 
+export function factKeys(): string[] {
+  try {
+    return [...new Set([...fallback.keys(), ...Object.keys(localStorage)])]
+  } catch {
+    return [...fallback.keys()]
+  }
+}
+
 export function writeFact(key: string, value: unknown): void {
   const text = JSON.stringify(value)
   try {

@@ -14,3 +14,19 @@ export function when(at: Date, now: Date, locale?: string): string {
   if (ago > -7 * DAY_MS) return relative.format(Math.ceil(ago / DAY_MS), 'day')
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(at)
 }
+
+/** "in 3 hours", "tomorrow", "in 12 days", or the date when it is further away than a month; "expired" when past. */
+export function until(at: Date, now: Date, locale?: string): string {
+  const left = at.getTime() - now.getTime()
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
+  if (left <= 0) return 'expired'
+  if (left < HOUR_MS) return relative.format(Math.ceil(left / MINUTE_MS), 'minute')
+  if (left < DAY_MS) return relative.format(Math.round(left / HOUR_MS), 'hour')
+  if (left < 31 * DAY_MS) return relative.format(Math.round(left / DAY_MS), 'day')
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(at)
+}
+
+/** Date and time, to the second, for tables in which order matters. */
+export function exactly(at: Date, locale?: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(at)
+}

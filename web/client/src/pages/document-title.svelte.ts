@@ -3,8 +3,9 @@
  * typed titles are sent after a pause, remembered by the browser until confirmed, and announced to the others.
  */
 
-import { readDocument, Refused, renameDocument } from '../lib/api'
-import { readKnown, writeKnown } from '../lib/known-documents'
+import { readDocument, renameDocument, type DocumentInfo } from '../lib/api'
+import { Refused } from '../lib/http'
+import { changeKnown, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
 
 const SEND_AFTER_MS = 600
 const RETRY_MS = 5000
@@ -36,7 +37,7 @@ export class DocumentTitle {
   type(text: string): void {
     this.text = text
     this.pending = true
-    this.#remember({ pendingTitle: text })
+    this.#remember((known) => (known.pendingTitle = text))
     this.#sendAfter(SEND_AFTER_MS)
   }
 
@@ -50,7 +51,7 @@ export class DocumentTitle {
       if (typed !== this.text) return
       // The server trims; whoever is about to type the next word wants to keep the space.
       if (title !== typed.trim()) this.text = title
-      this.#remember({ title })
+      this.#confirm(title)
       this.#options.confirmed(title)
     } catch (error) {
       if (!(error instanceof Refused)) {
@@ -58,15 +59,19 @@ export class DocumentTitle {
         return
       }
       this.text = readKnown(this.#options.document)?.title ?? ''
-      this.#remember({ title: this.text })
+      this.#confirm(this.text)
     }
     this.pending = false
   }
 
-  /** The server says that this is the title, in this epoch of the document. */
-  learn(title: string, epoch: string): void {
+  /** What the server says of the document. */
+  learn({ title, epoch, role }: DocumentInfo): void {
     if (!this.pending && title !== this.text.trim()) this.text = title
-    writeKnown(this.#options.document, this.pending ? { epoch, title, pendingTitle: this.text } : { epoch, title })
+    const known: KnownDocument = { epoch, title, role }
+    if (this.pending) known.pendingTitle = this.text
+    const before = readKnown(this.#options.document)
+    if (before?.unsaved === true && before.epoch === epoch) known.unsaved = true
+    writeKnown(this.#options.document, known)
   }
 
   /** Somebody says that they changed the title: ask the server, once for each title heard. */
@@ -79,8 +84,7 @@ export class DocumentTitle {
   async refresh(): Promise<void> {
     if (this.pending || !this.#options.connected()) return
     try {
-      const { title, epoch } = await readDocument(this.#options.document)
-      this.learn(title, epoch)
+      this.learn(await readDocument(this.#options.document))
     } catch {
       // The state line says when the server is away; the title is read again afterwards.
     }
@@ -95,8 +99,14 @@ export class DocumentTitle {
     this.#timer = setTimeout(() => void this.flush(), ms)
   }
 
-  #remember(change: { title?: string; pendingTitle?: string }): void {
-    const known = readKnown(this.#options.document)
-    if (known !== null) writeKnown(this.#options.document, { epoch: known.epoch, title: known.title, ...change })
+  #confirm(title: string): void {
+    this.#remember((known) => {
+      known.title = title
+      delete known.pendingTitle
+    })
+  }
+
+  #remember(change: (known: KnownDocument) => void): void {
+    changeKnown(this.#options.document, change)
   }
 }

@@ -1,20 +1,33 @@
 /**
  * What the document page shows, as reactive state: joins the session with the server's word on the document
- * (does it exist, in which epoch) and with the people in it.
+ * (does it exist, in which epoch, what may this person do with it) and with the people in it.
+ *
+ * Rule O1: nothing may be typed until a role that may write was heard: on this connection, in the server's answer, or
+ *          from either when the document was last open here.
+ * Rule O2: what was typed and not confirmed is remembered as such, whatever becomes of the role and of the page.
  */
 
-import { Refused, type DocumentInfo } from '../lib/api'
+import type * as Y from 'yjs'
+
+import { openShareLink, type MeInfo } from '../lib/accounts'
+import type { DocumentInfo } from '../lib/api'
+import { copyName, deleteCopy } from '../lib/device'
 import { socketUrl } from '../lib/document-id'
-import { asPerson, loadIdentity, saveIdentity, type Person } from '../lib/identity'
-import { forgetKnown, readKnown } from '../lib/known-documents'
+import { Refused, Unreachable } from '../lib/http'
+import { asPerson, type Person } from '../lib/identity'
+import { changeKnown, forgetKnown, readKnown } from '../lib/known-documents'
+import { me } from '../lib/me.svelte'
+import { dropSecret, takeSecret } from '../lib/paths'
+import { mayWrite, type Role } from '../lib/roles'
 import { branchesOf, rememberBranch } from '../sync/branch'
-import { CalmState, type ShownState } from '../sync/calm-state'
+import { CalmState, type Facts, type ShownState } from '../sync/calm-state'
 import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
-import { lookUp } from '../sync/lookup'
+import { lookUp, untilAnswered } from '../sync/lookup'
 import { DocumentSession, type SessionView } from '../sync/session'
 import { DocumentTitle } from './document-title.svelte'
 
-export type Refusal = 'not-found' | 'forbidden' | 'ended' | 'quarantined'
+/** `signed-out`: not signed in, or not any more. */
+export type Refusal = 'signed-out' | 'not-found' | 'forbidden' | 'ended' | 'quarantined'
 
 export interface Present extends Person {
   client: number
@@ -27,6 +40,7 @@ const NOTHING_YET: SessionView = {
   overdue: false,
   ready: false,
   kept: false,
+  role: null,
   refused: null,
 }
 /** A short outage is over by then, and a server that turns the socket away for a reason will still say why. */
@@ -45,13 +59,18 @@ export class OpenDocument {
   readonly title: DocumentTitle
   session: DocumentSession | null = $state.raw(null)
   view: SessionView = $state.raw(NOTHING_YET)
-  me: Person = $state.raw(loadIdentity())
   others: Present[] = $state.raw([])
   refusal: Refusal | null = $state(null)
   /** Epochs of copies on this device that are not the document's: they stay here and are not merged. */
   branches: string[] = $state.raw([])
   /** An older state of a document in quarantine can be read. */
   readable = $state(false)
+  /** What the server said of the document; null until it did, on this page. */
+  info: DocumentInfo | null = $state.raw(null)
+  /** The page was opened with a share link that is not valid any more. */
+  linkRefused = $state(false)
+  /** Somebody here typed what the server has not confirmed (rule O2). */
+  unconfirmed = $state(false)
 
   readonly #end = new AbortController()
   #shown: ShownState = $state('connecting')
@@ -65,14 +84,37 @@ export class OpenDocument {
   #confirmed = false
   /** There was a connection before this one: much may have happened since. */
   #returning = false
+  #person: Person
+  readonly #denied: (reason: string) => void
+  #rememberedRole: Role | null = $state(null)
 
-  constructor(id: string) {
+  /** @param denied is called when the server did not take an edit, with its reason. */
+  constructor(id: string, person: Person, denied: (reason: string) => void) {
     this.id = id
+    this.#person = person
+    this.#denied = denied
+    const known = readKnown(id)
+    this.#rememberedRole = known?.role ?? null
+    this.unconfirmed = known?.unsaved ?? false
     this.title = new DocumentTitle({
       document: id,
       connected: () => this.view.synced,
       confirmed: (title) => this.session?.awareness.setLocalStateField('title', title),
     })
+  }
+
+  /** Rule O1. */
+  get role(): Role | null {
+    return this.view.role ?? this.#rememberedRole
+  }
+
+  get mayWrite(): boolean {
+    return mayWrite(this.role)
+  }
+
+  /** What was typed here cannot be stored any more: the right to write was taken away before it was. */
+  get stranded(): boolean {
+    return this.unconfirmed && this.role !== null && !this.mayWrite
   }
 
   /** For the state line: the text and the title are saved, or it does not say so. */
@@ -82,19 +124,38 @@ export class OpenDocument {
 
   /** Closing the page now would lose something. A pending title is remembered by the browser. */
   get wouldLose(): boolean {
-    return this.view.unsaved && this.view.ready && !this.view.kept
+    const unsaved = this.mayWrite ? this.view.unsaved : this.unconfirmed
+    return !this.#end.signal.aborted && unsaved && this.view.ready && !this.view.kept
   }
 
-  start(): void {
-    const known = readKnown(this.id)
-    const session = this.#begin()
-    if (known === null) {
-      // A document comes into being when somebody first connects; there is nothing to ask about before that.
-      void session.connect()
-    } else {
-      session.openCopy(known.epoch)
-      void this.#consult()
+  async start(): Promise<void> {
+    const known = me.ownsCopies ? readKnown(this.id) : null
+    if (known !== null) this.#begin().openCopy(known.epoch)
+    await this.#useLink()
+    if (known !== null) {
+      await this.#consult()
+      return
     }
+    const info = me.ownsCopies ? me.info : await this.#whoAmI()
+    if (info === null) return
+    // Where nobody has a name, a document comes into being when somebody first connects: there is nothing to ask.
+    if (info.auth === 'none') void this.#begin().connect()
+    else await this.#consult()
+  }
+
+  /** Give up what was typed and could not be stored. The page has to be loaded anew afterwards. */
+  async discard(): Promise<void> {
+    const { session } = this
+    this.#end.abort()
+    await session?.close()
+    if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
+    forgetKnown(this.id)
+  }
+
+  /** Another tab may have taken down that everything is confirmed, speaking of its own edits. */
+  insist(): void {
+    if (!this.unconfirmed || readKnown(this.id)?.unsaved === true) return
+    changeKnown(this.id, (known) => (known.unsaved = true))
   }
 
   stop(): void {
@@ -106,9 +167,32 @@ export class OpenDocument {
   }
 
   introduce(person: Person): void {
-    this.me = person
-    saveIdentity(person)
+    this.#person = person
     this.#announce()
+  }
+
+  /** The address may carry the secret of a share link: the server gives its role to whoever shows it. */
+  async #useLink(): Promise<void> {
+    const secret = takeSecret('key')
+    if (secret === null) return
+    try {
+      await untilAnswered(() => openShareLink(secret), this.#end.signal)
+      dropSecret()
+      await me.load()
+    } catch (error) {
+      if (error instanceof Refused) this.linkRefused = true
+      else if (!this.#end.signal.aborted && !(error instanceof Unreachable)) throw error
+    }
+  }
+
+  /** Null when the page ends before the server answers. */
+  async #whoAmI(): Promise<MeInfo | null> {
+    try {
+      return await untilAnswered(() => me.load(), this.#end.signal)
+    } catch (error) {
+      if (!this.#end.signal.aborted) throw error
+      return null
+    }
   }
 
   #begin(): DocumentSession {
@@ -124,6 +208,11 @@ export class OpenDocument {
       lost: (code) => {
         if (this.session === session && (!this.#confirmed || code === CLOSED_QUARANTINED)) void this.#consult()
       },
+      denied: this.#denied,
+    })
+    // Edits that come from elsewhere, the copy on this device among them, are not local to their transaction.
+    session.doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, { local }: Y.Transaction) => {
+      if (local) this.#setUnconfirmed(true)
     })
     this.session = session
     this.branches = branchesOf(this.id)
@@ -139,10 +228,34 @@ export class OpenDocument {
   #show(view: SessionView): void {
     const synced = view.synced && !this.view.synced
     this.view = view
-    this.#calm.update({ ...view, refused: this.refusal !== null })
+    if (view.role !== null && view.role !== this.#rememberedRole) this.#rememberRole(view.role)
+    if (view.saved) this.#setUnconfirmed(false)
+    this.#calm.update(this.#facts())
     if (view.refused === CLOSED_OTHER_EPOCH) void this.#begin().connect()
     else if (view.refused !== null) this.#refuse(view.refused - CLOSE_CODE_BASE)
     else if (synced) this.#haveSynced()
+  }
+
+  /** Who only reads is acknowledged nothing, and has nothing to be acknowledged. */
+  #facts(): Facts {
+    const { synced, saved, unsaved, overdue } = this.view
+    const refused = this.refusal !== null
+    if (this.mayWrite) return { synced, saved, unsaved, overdue, refused }
+    return { synced, saved: synced && !this.unconfirmed, unsaved: this.unconfirmed, refused }
+  }
+
+  #setUnconfirmed(unconfirmed: boolean): void {
+    if (this.unconfirmed === unconfirmed) return
+    this.unconfirmed = unconfirmed
+    changeKnown(this.id, (known) => {
+      if (unconfirmed) known.unsaved = true
+      else delete known.unsaved
+    })
+  }
+
+  #rememberRole(role: Role): void {
+    this.#rememberedRole = role
+    changeKnown(this.id, (known) => (known.role = role))
   }
 
   #haveSynced(): void {
@@ -178,7 +291,11 @@ export class OpenDocument {
     if (session.epoch !== null && session.epoch !== info.epoch) session = this.#begin()
     if (session.epoch === null) session.openCopy(info.epoch)
     this.#confirmed = true
-    this.title.learn(info.title, info.epoch)
+    this.info = info
+    if (session.view.role === null) this.#rememberedRole = info.role
+    this.title.learn(info)
+    // Typed before the document was known here by name.
+    if (this.unconfirmed) changeKnown(this.id, (known) => (known.unsaved = true))
     await session.connect()
     await this.title.flush()
   }
@@ -200,16 +317,26 @@ export class OpenDocument {
   }
 
   #refuse(status: number): void {
-    if (status === UNAUTHORIZED || status === FORBIDDEN) this.refusal = 'forbidden'
+    if (status === UNAUTHORIZED) this.refusal = 'signed-out'
+    else if (status === FORBIDDEN) this.refusal = 'forbidden'
     else if (status === LOCKED) this.refusal = 'quarantined'
     else this.refusal = status === NOT_FOUND ? 'not-found' : 'ended'
-    this.#calm.update({ ...this.view, refused: true })
-    void this.session?.close()
+    this.#calm.update(this.#facts())
+    void this.#letGo()
+  }
+
+  /** A document that was taken away leaves this device too, unless it holds what exists nowhere else (rule O2). */
+  async #letGo(): Promise<void> {
+    const { session } = this
+    await session?.close()
+    if (this.refusal !== 'forbidden' || this.unconfirmed || this.title.pending) return
+    if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
+    forgetKnown(this.id)
   }
 
   #announce(): void {
     const { awareness } = this.session ?? {}
-    awareness?.setLocalStateField('user', { ...this.me, client: awareness.clientID })
+    awareness?.setLocalStateField('user', { ...this.#person, client: awareness.clientID })
   }
 
   #meet(session: DocumentSession): void {

@@ -5,10 +5,10 @@
 import { clearDocument, IndexeddbPersistence } from 'y-indexeddb'
 import * as Y from 'yjs'
 
+import { BRANCHES, copyName } from '../lib/device'
 import { readFact, writeFact } from '../lib/storage'
-import { copyDatabase } from './session'
 
-const key = (document: string): string => `coscribe:branches:${document}`
+const key = (document: string): string => BRANCHES + document
 
 /** Epochs of which this device keeps a copy, oldest first. */
 export function branchesOf(document: string): string[] {
@@ -31,7 +31,7 @@ export function settleBranch(document: string, epoch: string): void {
 /** What the copy holds, as a document of its own. */
 export async function loadBranch(document: string, epoch: string): Promise<Y.Doc> {
   const doc = new Y.Doc()
-  const store = new IndexeddbPersistence(copyDatabase(document, epoch), doc)
+  const store = new IndexeddbPersistence(copyName(document, epoch), doc)
   await store.whenSynced
   await store.destroy()
   return doc
@@ -39,5 +39,5 @@ export async function loadBranch(document: string, epoch: string): Promise<Y.Doc
 
 export async function removeBranch(document: string, epoch: string): Promise<void> {
   settleBranch(document, epoch)
-  await clearDocument(copyDatabase(document, epoch))
+  await clearDocument(copyName(document, epoch))
 }

@@ -4,6 +4,7 @@
  * Rule L1: `kept` is true only when every update so far is in a completed IndexedDB transaction.
  * Rule L2: a store that fails never disturbs editing or sending; it is reopened, and `kept` is false meanwhile.
  * Rule L3: `complete` is true only when the copy once held everything the server had.
+ * Rule L4: a store whose copy is deleted, by another tab that signs out, lets go of it and does not come back.
  */
 
 import { IndexeddbPersistence } from 'y-indexeddb'
@@ -83,9 +84,14 @@ export class LocalStore {
     this.#persistence = persistence
     try {
       const database = await persistence._db
-      for (const event of ['abort', 'error', 'close', 'versionchange']) {
+      for (const event of ['abort', 'error', 'close'] as const) {
         database.addEventListener(event, () => this.#persistence === persistence && this.#fail())
       }
+      database.addEventListener('versionchange', ({ newVersion }) => {
+        if (this.#persistence !== persistence) return
+        if (newVersion === null) void this.close()
+        else this.#fail()
+      })
       await persistence.whenSynced
       this.#complete = (await persistence.get(COMPLETE)) === 1
       if (this.#persistence !== persistence) return

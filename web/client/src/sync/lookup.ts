@@ -1,6 +1,7 @@
-/** Ask the server about a document until it answers. */
+/** Ask the server until it answers. */
 
-import { readDocument, Unreachable, type DocumentInfo } from '../lib/api'
+import { readDocument, type DocumentInfo } from '../lib/api'
+import { Unreachable } from '../lib/http'
 
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 5000
@@ -11,10 +12,20 @@ const RETRY_MS_MAX = 5000
  * @throws Refused: there is no such document, or it is not for this person.
  * @throws the signal's reason when aborted.
  */
-export async function lookUp(id: string, signal: AbortSignal): Promise<DocumentInfo> {
+export function lookUp(id: string, signal: AbortSignal): Promise<DocumentInfo> {
+  return untilAnswered(() => readDocument(id, signal), signal)
+}
+
+/**
+ * The answer to `ask`, which is called again as long as nobody is there.
+ *
+ * @throws what `ask` throws, other than Unreachable.
+ * @throws the signal's reason when aborted.
+ */
+export async function untilAnswered<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let wait = RETRY_MS_MIN; ; wait = Math.min(wait * 2, RETRY_MS_MAX)) {
     try {
-      return await readDocument(id, signal)
+      return await ask()
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error
     }

@@ -1,11 +1,14 @@
 /** Joins the WebSocket provider and the saved state: who reports what to whom, and nothing else. */
 
-import { WebsocketProvider } from 'y-websocket'
+import { readAuthMessage } from 'y-protocols/auth'
 import type { Awareness } from 'y-protocols/awareness'
+import { messageAuth, WebsocketProvider } from 'y-websocket'
 import type * as Y from 'yjs'
 
-import { decodeEpoch, MESSAGE_EPOCH } from './epoch'
+import { mayWrite, type Role } from '../lib/roles'
 import { decodeEcho, encodeRequest, MESSAGE_ACKNOWLEDGE } from './acknowledgement'
+import { decodeEpoch, MESSAGE_EPOCH } from './epoch'
+import { decodeRole, encodeRoleRequest, MESSAGE_ROLE } from './role'
 import { SavedState } from './saved-state'
 
 export interface Provider {
@@ -29,6 +32,10 @@ export interface ProviderOptions {
   lost: (code: number | null) => void
   /** The server's word on the document's epoch, before anything else on each connection. */
   epoch: (epoch: string) => void
+  /** The server says what this person may do here, on each connection and whenever that changes. */
+  role: (role: Role | null) => void
+  /** The server did not take something that was sent; the text says why. */
+  denied: (reason: string) => void
   /** The server ended this for good; the provider does not come back by itself. */
   refused: (code: number) => void
 }
@@ -43,10 +50,16 @@ export function createProvider(options: ProviderOptions): Provider {
     // what only the first tab can still lose. Each tab syncs with the server instead.
     disableBc: true,
   })
+  const send = (frame: Uint8Array<ArrayBuffer>): void => {
+    if (provider.ws?.readyState === WebSocket.OPEN) provider.ws.send(frame)
+  }
+  /** What was sent while only reading was allowed was dropped, some of it without a word: exchange everything again. */
+  const reconnect = (): void => {
+    provider.disconnect()
+    provider.connect()
+  }
   const savedState = new SavedState({
-    send: (version) => {
-      if (provider.ws?.readyState === WebSocket.OPEN) provider.ws.send(encodeRequest(version))
-    },
+    send: (version) => send(encodeRequest(version)),
     changed: options.changed,
   })
   const count = (_update: Uint8Array, origin: unknown): void => {
@@ -57,9 +70,24 @@ export function createProvider(options: ProviderOptions): Provider {
   doc.on('update', count)
   // The server sends its sync step 1 before its step 2, so our own missing edits went out before `sync` fires.
   provider.on('sync', (synced: boolean) => (synced ? savedState.handshakeDone() : savedState.disconnected()))
+  let role: Role | null = null
+  provider.on('status', ({ status }) => {
+    if (status !== 'connected') return
+    role = null
+    send(encodeRoleRequest())
+  })
   provider.on('connection-close', (event) => options.lost(event?.code ?? null))
   provider.on('closed', ({ code }) => options.refused(code))
   provider.messageHandlers[MESSAGE_ACKNOWLEDGE] = (_encoder, decoder) => savedState.acknowledge(decodeEcho(decoder))
+  provider.messageHandlers[MESSAGE_ROLE] = (_encoder, decoder) => {
+    const before = role
+    role = decodeRole(decoder)
+    options.role(role)
+    if (before !== null && !mayWrite(before) && mayWrite(role)) reconnect()
+  }
+  // In place of a handler that writes to the console.
+  provider.messageHandlers[messageAuth] = (_encoder, decoder) =>
+    readAuthMessage(decoder, doc, (_doc, reason) => options.denied(reason))
 
   provider.messageHandlers[MESSAGE_EPOCH] = (_encoder, decoder) => {
     const epoch = decodeEpoch(decoder)

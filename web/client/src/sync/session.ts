@@ -9,6 +9,8 @@
 
 import * as Y from 'yjs'
 
+import { copyName } from '../lib/device'
+import type { Role } from '../lib/roles'
 import { QuietAwareness } from './awareness'
 import { LocalStore } from './local-store'
 import { createProvider, type Provider } from './provider'
@@ -26,6 +28,8 @@ export interface SessionView {
   readonly ready: boolean
   /** Everything here is stored on this device. */
   readonly kept: boolean
+  /** What this person may do, as last heard on a connection; null until then. */
+  readonly role: Role | null
   /** Close code with which the server ended this for good. */
   readonly refused: number | null
 }
@@ -36,11 +40,8 @@ export interface SessionOptions {
   changed: (view: SessionView) => void
   /** A connection ended, or could not be made; it is tried again. */
   lost: (code: number | null) => void
-}
-
-/** Name of the IndexedDB database that holds the copy of one epoch. */
-export function copyDatabase(document: string, epoch: string): string {
-  return `coscribe:${document}@${epoch}`
+  /** The server did not take something that was sent; the text says why. */
+  denied: (reason: string) => void
 }
 
 export class DocumentSession {
@@ -52,6 +53,7 @@ export class DocumentSession {
   #loading: Promise<void> = Promise.resolve()
   #epoch: string | null = null
   #ready = false
+  #role: Role | null = null
   #refused: number | null = null
   #closed = false
 
@@ -67,6 +69,11 @@ export class DocumentSession {
       epoch: (epoch) => this.#epoch === null && this.openCopy(epoch),
       changed: () => this.#changed(),
       lost: options.lost,
+      denied: options.denied,
+      role: (role) => {
+        this.#role = role
+        this.#report()
+      },
       refused: (code) => {
         this.#refused = code
         this.#report()
@@ -81,12 +88,13 @@ export class DocumentSession {
 
   get view(): SessionView {
     const { synced, saved, unsaved, overdue } = this.#provider.savedState
-    return { synced, saved, unsaved, overdue, ready: this.#ready, kept: this.#store?.kept ?? false, refused: this.#refused }
+    const kept = this.#store?.kept ?? false
+    return { synced, saved, unsaved, overdue, ready: this.#ready, kept, role: this.#role, refused: this.#refused }
   }
 
   /** Load the local copy of this epoch, and keep it up from now on. Once in the life of a session. */
   openCopy(epoch: string): void {
-    const store = new LocalStore(copyDatabase(this.#options.document, epoch), this.doc, () => this.#report())
+    const store = new LocalStore(copyName(this.#options.document, epoch), this.doc, () => this.#report())
     this.#epoch = epoch
     this.#store = store
     this.#loading = store.open().then(() => {

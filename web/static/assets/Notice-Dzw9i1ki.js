@@ -1,1 +1,0 @@
-import{C as e,E as t,F as n,H as r,T as i,V as a,Y as o,v as s,z as c}from"./index-3I0dXtZV.js";var l=t(`<section role="status" class="svelte-1okvk6k"><h2 class="svelte-1okvk6k"> </h2> <p class="svelte-1okvk6k"><!></p></section>`);function u(t,u){var d=l(),f=c(d),p=a(f,!0),m=r(f,2),h=c(m);s(h,()=>u.children),o(m),o(d),n(()=>e(p,u.title)),i(t,d)}export{u as t};

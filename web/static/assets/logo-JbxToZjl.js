@@ -1,0 +1,1 @@
+var e=`/assets/logo-C299ofws.svg`;export{e as t};
