@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage conformance check-history lint lock client bench clean check-archive
+.PHONY: help serve test outage check check-long check-system check-mutants conformance check-history lint lock client bench clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,8 @@ help:
 	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"
 	@echo "make test    set up everything the tests need and run all of them"
 	@echo "make outage  databases that are away for a minute under 20 writers"
+	@echo "make check   three minutes of the checker with fresh seeds: kills, faults, hostile clients, simulation"
+	@echo "make check-long, check-system, check-mutants: docs/reliability.md"
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
 	@echo "make conformance  the WebSocket transport under the Autobahn test suite (needs Python 2.7)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
@@ -42,6 +44,22 @@ conformance: $(VENV)/.dev
 
 outage: $(VENV)/.dev
 	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away
+
+check: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m tests.checker check $(if $(TIME),--seconds $(TIME))
+
+check-long: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m tests.checker long $(if $(TIME),--seconds $(TIME)) $(if $(REPORT),--report $(REPORT))
+
+check-system: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m pytest -n 2 --timeout 900 tests/checker/check_writes.py tests/checker/check_faults.py
+
+check-mutants: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m tests.checker mutants
 
 check-history: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup

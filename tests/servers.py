@@ -92,6 +92,10 @@ class ServerProcess:
         self._template = template
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
+    def add_environment(self, **variables: str) -> None:
+        """Variables that are no settings, for the next start."""
+        self._environment |= variables
+
     def start(self) -> Self:
         """Start the process and wait until it answers /readyz.
 

@@ -19,6 +19,9 @@ NODE_MAJOR_MIN = 20
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+
+
 class Missing(Exception):
     """Something is not here and cannot be installed; the text says why."""
 
@@ -32,6 +35,8 @@ def main(arguments: list[str]) -> int:
             "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
             "Chromium": chromium,
             "PostgreSQL": postgresql,
+            "strace": lambda: tool("strace", ("/usr/bin/strace", "/usr/local/bin/strace")),
+            "libfaketime": lambda: tool("libfaketime", FAKETIME),
         }
     elif arguments != ["client"]:
         sys.stderr.write("usage: python -m tests.setup [client]\n")
@@ -88,6 +93,14 @@ def postgresql() -> str:
     _apt_install("postgresql")
     if (reason := missing_reason()) is not None:
         raise Missing(reason)
+    return "installed"
+
+
+def tool(package: str, places: tuple[str, ...]) -> str:
+    """A package of the system tests, installed if its file is in none of `places`."""
+    if any(any(Path("/").glob(place.lstrip("/"))) for place in places):
+        return "ready"
+    _apt_install(package)
     return "installed"
 
 

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import asyncpg
 
 from tests.checker.history import History, Operation
+from tests.checker.hostility import Attacker
 from tests.checker.invariants import Violated, Violation
 from tests.checker.nemesis import DEADLY, FAULTS, Nemesis, ended_badly
 from tests.checker.reads import Reader
@@ -27,6 +28,10 @@ from tests.checker.workload import BytesWriter, CorruptedWriter, PycrdtWriter, W
 LIVENESS_SECONDS = 30.0
 _MEMORY_BYTES_MAX = 600 * 1024 * 1024
 _ID_IN_USE = 1008
+_PACE = 0.03
+"""Mean seconds between two edits of one writer."""
+_HOSTILE_DOCUMENTS, _HOSTILE_PACE = 16, 1.0
+"""96 writers, so that one attacker is one client in a hundred."""
 _HONESTY_SAMPLE = 0.05
 """Share of the acknowledgements of which the row is looked for at once, on a new database connection."""
 
@@ -42,6 +47,8 @@ class Options:
     round_seconds: float = 20.0
     mutant: str | None = None
     documents: int = 2
+    hostile: bool = False
+    """One client in a hundred attacks, while the others write. The faults are then those of the network alone."""
     commit_window_ms: float | None = None
 
 
@@ -58,13 +65,17 @@ class Report:
     honesty_checks: int = 0
     corrupted: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    attacks: Counter[str] = field(default_factory=Counter)
     crashes: Counter[str] = field(default_factory=Counter)
     violation: Violation | None = None
 
 
 class Run:
     def __init__(self, options: Options) -> None:
+        if options.hostile:
+            options = replace(options, documents=_HOSTILE_DOCUMENTS, faults=("cut", "delay"))
         self._options = options
+        self._pace = _HOSTILE_PACE if options.hostile else _PACE
         self._rng = Random(options.seed)
         self.history = History()
         self.report = Report()
@@ -118,7 +129,7 @@ class Run:
                 await reader.after_a_kill(document)
 
         nemesis = Nemesis(here, self.history, self._rng, self._options.faults, verify)
-        async with self._running([*writers, victim]):
+        async with self._running([*writers, victim]), self._attacked(here, documents):
             try:
                 await self._or_finding(nemesis.run(seconds), within=seconds + 120, what="the nemesis never ended")
             finally:
@@ -137,9 +148,10 @@ class Run:
         for n in range(2):
             for letter, kind in (("p", PycrdtWriter), ("b", BytesWriter)):
                 rng = Random(self._rng.random())
-                writers.append(kind(f"{letter}{n}-{suffix}", here.proxy, document, self.history, rng))
+                writers.append(kind(f"{letter}{n}-{suffix}", here.proxy, document, self.history, rng, self._pace))
             rng = Random(self._rng.random())
-            writers.append(YjsWriter(here.node, f"y{n}-{suffix}", here.proxy, document, self.history, rng))
+            name = f"y{n}-{suffix}"
+            writers.append(YjsWriter(here.node, name, here.proxy, document, self.history, rng, self._pace))
         for writer in writers:
             writer.when_acknowledged = self._honesty(here, document, Random(self._rng.random()))
         return writers
@@ -174,14 +186,8 @@ class Run:
     async def _running(self, writers: Sequence[Writer]) -> AsyncIterator[None]:
         """The writers write; a failure of one that is no fault of the server's is ours, and ends the run."""
         tasks = [writer.start() for writer in writers]
-
-        def ended(task: asyncio.Task[None]) -> None:
-            error = None if task.cancelled() else task.exception()
-            if error is not None and not self._finding.done():
-                self._finding.set_exception(error)
-
         for task in tasks:
-            task.add_done_callback(ended)
+            task.add_done_callback(self._found_by)
         try:
             yield
         finally:
@@ -189,6 +195,26 @@ class Run:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(writer.close() for writer in writers), return_exceptions=True)
+
+    @asynccontextmanager
+    async def _attacked(self, here: Stage, documents: list[str]) -> AsyncIterator[None]:
+        if not self._options.hostile:
+            yield
+            return
+        attacker = Attacker(here.server, documents, Random(self._rng.random()))
+        task = asyncio.create_task(attacker.run())
+        task.add_done_callback(self._found_by)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self.report.attacks.update(attacker.attacks)
+
+    def _found_by(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._finding.done():
+            self._finding.set_exception(error)
 
     async def _or_finding(self, work: Coroutine[Any, Any, None], *, within: float, what: str) -> None:
         """Await `work`, unless something is found first."""

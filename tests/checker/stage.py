@@ -27,7 +27,7 @@ class PlantedServer(ServerProcess):
     """A server process into which something is planted when it starts."""
 
     def start_planted(self, plants: list[str]) -> "PlantedServer":
-        self._environment[VARIABLE] = ",".join(plants)
+        self.add_environment(**{VARIABLE: ",".join(plants)})
         return self.start()
 
 

@@ -98,6 +98,10 @@ class RawClient:
         await self.until(lambda: self._steps2 >= wanted, "synced")
 
     @property
+    def connected(self) -> bool:
+        return self._socket is not None and not self.ended
+
+    @property
     def socket(self) -> ClientConnection:
         if self._socket is None:
             raise RuntimeError("not connected")

@@ -14,6 +14,9 @@ import * as Y from 'yjs'
 import { declareRoots, dump, edit, editRandomly, replay } from './document.mjs'
 import { editTagged } from './tagged.mjs'
 
+// every provider listens for the end of the process
+process.setMaxListeners(0)
+
 const providers = { 2: Version2, 3: Version3 }
 const SAVED = 102
 
