@@ -17,7 +17,9 @@ _WRITING = "pwrite64,ftruncate,fsync,fdatasync,unlink"
 
 
 @pytest.mark.timeout(900)
-def test_a_process_killed_at_its_nth_write_has_lost_nothing_it_acknowledged(tmp_path: Path) -> None:
+def test_a_process_killed_at_its_nth_write_has_lost_nothing_it_acknowledged(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """For n = 1, 2, … through four commits, a checkpoint of the document and the two of the WAL."""
     strace = require_strace()
     template = prepare(tmp_path / "template")
@@ -36,11 +38,14 @@ def test_a_process_killed_at_its_nth_write_has_lost_nothing_it_acknowledged(tmp_
             break
         died += 1
     assert acknowledged(done.stdout) == 2 + 2 * COMMITS
+    request.node.user_properties.append(("kills", died))
     assert died >= KILLS_LEAST, f"killed at {died} writes only; the test shows nothing"
 
 
 @pytest.mark.timeout(600)
-def test_what_was_acknowledged_survives_a_power_cut_at_any_fsync(tmp_path: Path, rng: Random) -> None:
+def test_what_was_acknowledged_survives_a_power_cut_at_any_fsync(
+    tmp_path: Path, rng: Random, request: pytest.FixtureRequest
+) -> None:
     strace = require_strace()
     file = prepare(tmp_path / "database")
     disk = Disk(file.parent)
@@ -58,12 +63,13 @@ def test_what_was_acknowledged_survives_a_power_cut_at_any_fsync(tmp_path: Path,
         if event.kind == "sync":
             cuts += _cut(tmp_path / "cut", file, disk, rng, said)
     assert said == 2 + 2 * COMMITS
+    request.node.user_properties.append(("cuts", cuts))
     assert cuts >= CUTS_LEAST, f"{cuts} power cuts only; the test shows nothing"
 
 
 def _cut(directory: Path, file: Path, disk: Disk, rng: Random, said: int) -> int:
     """What the disk may hold now: nothing of what was not synced, all of it, and torn in between."""
-    chances = (0.0, 1.0, 0.5, rng.random(), rng.random())
+    chances = (0.0, 1.0, 0.5, *(rng.random() for _ in range(5)))
     for kept in chances:
         directory.mkdir()
         for path, content in disk.after_power_cut(rng, kept).items():

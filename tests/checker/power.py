@@ -14,7 +14,7 @@ from random import Random
 SECTOR = 512
 SYSCALLS = "trace=pwrite64,write,ftruncate,fsync,fdatasync"
 _CALL = re.compile(
-    r"^(?:\d+ +)?(?P<name>pwrite64|write|ftruncate|fsync|fdatasync)\((?P<fd>\d+)<(?P<path>[^>]*)>"
+    r"^(?:\d+ +)?(?P<name>pwrite64|write|ftruncate|fsync|fdatasync)\((?P<fd>\d+)<(?P<path>[^>]*)>(?:\(deleted\))?"
     r'(?:, "(?P<data>(?:\\x[0-9a-f]{2})*)")?(?:, (?P<first>\d+))?(?:, (?P<second>\d+))?\) += (?P<result>-?\d+)'
 )
 
@@ -43,7 +43,7 @@ def events(record: str, directory: Path) -> list[Event]:
         call = _CALL.match(line)
         if call is None:
             raise Unreadable(line[:300])
-        name, path, result = call["name"], call["path"], int(call["result"])
+        name, path, result = call["name"], _text(call["path"]), int(call["result"])
         if call["fd"] == "1":
             found.append(Event("said", "", _decode(call["data"])))
         elif Path(path).parent == directory and not path.endswith((".lock", "-shm")):
@@ -71,6 +71,10 @@ def _whole(record: str) -> Iterator[str]:
             yield begun.pop(thread) + line.split(" resumed>", 1)[1]
         elif "+++" not in line and "---" not in line:
             yield line
+
+
+def _text(path: str) -> str:
+    return _decode(path).decode() if path.startswith("\\x") else path
 
 
 def _decode(data: str) -> bytes:

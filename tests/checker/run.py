@@ -100,8 +100,8 @@ class Run:
             try:
                 # The first start migrates the database; now and then it dies in the middle of that.
                 await (here.start_to_crash("migration", 1) if rng.random() < 0.5 else here.start())
-                while time.monotonic() - started < options.seconds:
-                    left = options.seconds - (time.monotonic() - started)
+                until = time.monotonic() + options.seconds
+                while (left := until - time.monotonic()) > 0:
                     await self._round(here, reader, min(options.round_seconds, left))
                     self.report.rounds += 1
             except Violated as violated:

@@ -79,7 +79,7 @@ class Writer:
 
     @property
     def connected(self) -> bool:
-        return not self._client.ended
+        return self._client.connected
 
     @property
     def acknowledged(self) -> int:
