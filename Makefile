@@ -55,7 +55,7 @@ check-long: $(VENV)/.dev
 
 check-system: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
-	$(BIN)/python -m pytest -n 2 --timeout 900 tests/checker/check_writes.py tests/checker/check_faults.py
+	$(BIN)/python -m pytest -n 2 --timeout 900 tests/checker/check_*.py
 
 check-mutants: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup

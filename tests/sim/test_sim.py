@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("sim")
 
 SEEDS = 25
 STEPS = 40
-"""Steps at which one scenario is crashed; `make check` crashes it at each."""
+"""Steps at which one scenario is crashed; `python -m tests.sim` takes others."""
 MUTANT_SEEDS = 60
 SMALL = Plan(seed=7, seconds=0.3, pace=0.1, faults=())
 
