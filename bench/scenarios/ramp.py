@@ -12,8 +12,8 @@ from bench.scenarios.load import Load, Room, open_rooms, run_load
 
 P99_MS_MAX = 100.0
 _STEP = 4.0
-_REFINEMENTS = 3
-"""Halvings of a step on the logarithmic scale: the result is within 4 ** (1/8), 19 %, of the true limit."""
+_REFINEMENTS = 2
+"""Halvings of a step on the logarithmic scale: the result is within 4 ** (1/4), 41 %, of the true limit."""
 _IDLE_SECONDS = 0.5
 _IDLE_LIMIT_SECONDS = 20.0
 

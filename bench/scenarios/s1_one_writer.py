@@ -46,7 +46,7 @@ def _highest(bench: Bench, readers: int) -> None:
         key,
         start=100.0,
         top=_TOP,
-        seconds=1.5 if bench.quick else 3.0,
+        seconds=1.0 if bench.quick else 2.0,
         make_room=partial(make_room, bench, name="ramp", writers=1, readers=readers),
     )
     best = find_highest(bench, ramp)

@@ -41,7 +41,7 @@ def _highest(bench: Bench, writers: int) -> None:
         key,
         start=writers * 0.5,
         top=_TOP,
-        seconds=1.5 if bench.quick else 3.0,
+        seconds=1.0 if bench.quick else 2.0,
         make_room=partial(make_room, bench, name="ramp", writers=writers),
     )
     best = find_highest(bench, ramp)
