@@ -30,7 +30,7 @@ def token_of(connection: HTTPConnection[Any]) -> str | None:
         NotAuthenticated: another scheme than Bearer.
     """
     given = [_bearer(header) for header in connection.headers.getlist("authorization")]
-    if connection.scope["type"] == "websocket":
+    if connection.scope["type"] == "websocket" and connection.scope["query_string"]:
         given += connection.query_params.getlist("token")
     if len(given) > 1:
         raise HTTPException(400, "a request may carry one token")

@@ -16,10 +16,9 @@ than this machine's own.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from enum import Enum, IntEnum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -35,6 +34,8 @@ from web.throttle import Throttle
 from web.visitor import Authority, Everybody, Nobody, Standing, Visitor, address_of
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
 _LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII)
@@ -171,8 +172,7 @@ class Door:
 
     async def _identify(self, connection: HTTPConnection[Any]) -> Visitor:
         try:
-            async with _in_time(self._settings.authentication_seconds):
-                return await self._authority.identify(connection)
+            return await self._in_time(self._authority.identify(connection))
         except NotAuthenticated:
             if self._throttle is not None:
                 await self._throttle.refused(address_of(connection))
@@ -193,8 +193,7 @@ class Door:
             may = await self._authority.may_create(visitor, document)
             standing = Standing(Role.OWNER if may else None, may_create=may)
         else:
-            async with _in_time(self._settings.authentication_seconds):
-                standing = await self._authority.standing(visitor, document)
+            standing = await self._in_time(self._authority.standing(visitor, document))
         if standing.role is None or standing.role < LEAST_ROLE[action]:
             # Rule D4: nothing here depends on whether there is such a document.
             raise (PermissionDenied if visitor.known else NotAuthenticated)(
@@ -236,21 +235,21 @@ class Door:
             return
         raise WrongOrigin("pages of this origin may not connect; ALLOWED_ORIGINS lists those that may")
 
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        if self._settings.auth == "none":
+            return await answer  # Nobody is asked, and a deadline costs as much as the rest of the door.
+        try:
+            async with asyncio.timeout(self._settings.authentication_seconds):
+                return await answer
+        except TimeoutError:
+            raise StoreUnavailable("the server could not find out in time who you are") from None
+
     def _note(self, visitor: Visitor, error: Exception, wanted: str, document_text: str | None) -> None:
         self.refusals += 1
         if self._recorder is not None:
             self._recorder.refused(visitor.actor, document_text, str(error), wanted)
         if self._quiet.may_say(visitor.address, type(error).__name__):
             log.info("refused", reason=type(error).__name__, address=visitor.address, wanted=wanted)
-
-
-@asynccontextmanager
-async def _in_time(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise StoreUnavailable("the server could not find out in time who you are") from None
 
 
 def grant_of(visitor: Visitor, document: DocumentId, standing: Standing, action: Action) -> Grant:

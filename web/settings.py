@@ -200,7 +200,8 @@ class Settings(BaseSettings):
     """Bytes that may wait to be sent to one client; with more it leaves the live stream and catches up later."""
 
     commit_window_ms: float = Field(default=10, ge=0, le=1000)
-    """How long the log waits for more edits before it commits, in milliseconds. Relaying never waits."""
+    """How long the log waits for more edits before it commits, in milliseconds; up to three times that when many
+    documents are written in at once. Relaying never waits."""
 
     room_idle_seconds: float = Field(default=10, ge=0)
     """A document that nobody has open leaves memory after this time."""
