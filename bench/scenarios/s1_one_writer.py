@@ -32,7 +32,7 @@ def _fixed(bench: Bench, readers: int) -> None:
         run_load(bench, server, loop, [room], rate=_RATES[readers], seconds=0.5)
         room = make_room(bench, server, "fixed", writers=1, readers=readers)
         open_rooms(loop, [room])
-        load = run_load(bench, server, loop, [room], rate=_RATES[readers], seconds=1 if bench.quick else 5)
+        load = run_load(bench, server, loop, [room], rate=_RATES[readers], seconds=1 if bench.quick else 4)
     values = bench.outcome.values
     values[f"cpu-{readers}"] = load.server_seconds / load.deliveries * 1e6
     values[f"p99-{readers}"] = load.p99_ms

@@ -28,7 +28,7 @@ def _fixed(bench: Bench, writers: int) -> None:
         run_load(bench, server, loop, [room], rate=50, seconds=0.5)
         room = make_room(bench, server, "fixed", writers=writers)
         open_rooms(loop, [room])
-        load = run_load(bench, server, loop, [room], rate=rate, seconds=1 if bench.quick else 5)
+        load = run_load(bench, server, loop, [room], rate=rate, seconds=1 if bench.quick else 4)
     bench.outcome.values[f"p99-{writers}"] = load.p99_ms
     bench.outcome.values[f"cpu-{writers}"] = load.server_seconds / load.deliveries * 1e6
     for fault in load.faults:
