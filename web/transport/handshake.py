@@ -51,6 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _segment: bytes = b""
+    _upgrades: bool | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn does it, but asking the kernel once for each address: this is a tenth of what a handshake costs.
@@ -72,6 +73,16 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_deadline()
         super().on_headers_complete()
+
+    def on_message_begin(self) -> None:
+        self._upgrades = None
+        super().on_message_begin()
+
+    def _should_upgrade(self) -> bool:
+        # Asked three times of each request.
+        if self._upgrades is None:
+            self._upgrades = super()._should_upgrade()
+        return self._upgrades
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
