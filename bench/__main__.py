@@ -19,7 +19,7 @@ _RESULTS = Path(__file__).parent / "results"
 
 def main(
     scenario: Annotated[
-        list[str] | None, typer.Option(help="Which to run: S1 to S9, several separated by commas. Default: all.")
+        list[str] | None, typer.Option(help="Which to run: S1 to S10, several separated by commas. Default: all.")
     ] = None,
     peers: Annotated[
         str | None,

@@ -70,7 +70,10 @@ class SqliteBackend:
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, writer, readers)
+        backend = cls(path, lock, writer, readers)
+        # The first document that is opened should not wait for the first connection.
+        await backend.read(lambda _: None)
+        return backend
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._readers.run(work)

@@ -10,6 +10,7 @@ from bench.scenarios import (
     s7_everybody_returns,
     s8_burst,
     s9_stalled_reader,
+    s10_memory,
 )
 from bench.scenarios.base import Scenario
 
@@ -23,4 +24,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     s7_everybody_returns.SCENARIO,
     s8_burst.SCENARIO,
     s9_stalled_reader.SCENARIO,
+    s10_memory.SCENARIO,
 )
