@@ -23,7 +23,7 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         CollabError: the document cannot be opened; the handshake is not answered yet.
     """
     state = websocket.state
-    epoch = websocket.query_params.get("epoch")
+    epoch = websocket.query_params.get("epoch") if websocket.scope["query_string"] else None
     hub, grant = state["hub"], admission.grant
     try:
         if epoch and grant.may_create and not hub.is_open(grant.document):
