@@ -115,6 +115,62 @@ async def test_compression_is_never_agreed_on(server: TransportServer) -> None:
         assert b"sec-websocket-extensions" not in peer.response.lower()
 
 
+@detached_only
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b"GET ", b"POST "), 405),
+        ((b" HTTP/1.1", b" HTTP/1.0"), 505),
+        ((b"Version: 13", b"Version: 12"), 426),
+        ((b"Sec-WebSocket-Version: 13\r\n", b""), 426),
+        ((b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: dHdv\r\nSec-WebSocket-Key: "), 400),
+        ((b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: %"), 400),
+        ((b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: c2hvcnQ=\r\nX-Was: "), 400),
+        ((b"Sec-WebSocket-Key: ", b"X-Was: "), 400),
+        ((b"Host: ", b"Content-Length: 3\r\nHost: "), 400),
+    ],
+    ids=["method", "HTTP/1.0", "version", "no version", "two keys", "no base64", "short key", "no key", "a body"],
+)
+async def test_a_wrong_handshake_is_told_what_is_wrong(
+    server: TransportServer, change: tuple[bytes, bytes], status: int
+) -> None:
+    endpoint = server.endpoint()
+    async with await Peer.dial(server) as peer:
+        await peer.send(upgrade_request(endpoint.path).replace(*change, 1))
+        answer = await peer.ended()
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert b"application/problem+json" in answer
+    assert endpoint.opened == 0
+
+
+@detached_only
+async def test_an_endpoint_that_refuses_may_say_why(server: TransportServer) -> None:
+    async with await Peer.dial(server) as peer:
+        await peer.send(upgrade_request("/explained"))
+        answer = await peer.ended()
+    assert answer.startswith(b"HTTP/1.1 418 ")
+    assert answer.endswith(b"\r\n\r\nshort and stout")
+
+
+@detached_only
+async def test_an_endpoint_that_fails_is_answered_for(
+    server: TransportServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await Peer.dial(server) as peer:
+        await peer.send(upgrade_request("/failing"))
+        assert (await peer.ended()).startswith(b"HTTP/1.1 500 ")
+    assert "a WebSocket endpoint failed" in caplog.text
+
+
+@detached_only
+async def test_text_and_closing_of_an_endpoint_that_stays(server: TransportServer) -> None:
+    async with await Peer.dial(server) as peer:
+        await peer.send(upgrade_request("/spoken") + client_frame("hört".encode(), 1))
+        await peer.accepted()
+        assert await peer.receive() == (1, "HÖRT".encode())
+        assert await peer.closing() == (4000, "said enough")
+
+
 async def test_endpoints_that_stay_with_uvicorn_are_served(server: TransportServer) -> None:
     async with await Peer.dial(server) as peer:
         await peer.send(upgrade_request("/plain"))

@@ -209,6 +209,9 @@ class TransportServer:
                 Route("/slow", self._slow, methods=["GET", "POST"]),
                 WebSocketRoute("/plain", self._plain),
                 WebSocketRoute("/refused", self._refused),
+                WebSocketRoute("/explained", self._explained),
+                WebSocketRoute("/failing", self._failing),
+                WebSocketRoute("/spoken", self._spoken),
                 WebSocketRoute("/{name}", self._connect),
             ],
             lifespan=lifespan,
@@ -235,6 +238,17 @@ class TransportServer:
 
     async def _refused(self, websocket: WebSocket) -> None:
         await websocket.close()
+
+    async def _explained(self, websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("short and stout", 418))
+
+    async def _failing(self, websocket: WebSocket) -> None:
+        raise KeyError("on purpose")
+
+    async def _spoken(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text((await websocket.receive_text()).upper())
+        await websocket.close(4000, "said enough")
 
     async def _slow(self, request: Request) -> PlainTextResponse:
         """Answers only after `header_timeout` has passed."""
