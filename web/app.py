@@ -141,9 +141,6 @@ async def running(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-log = structlog.get_logger(__name__)
-
-
 def create_app(
     settings: Settings | None = None,
     *,

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import errno
 import gc
-import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from web.app import create_app
 from web.settings import Settings
 from web.state import State, transport_limits
 from web.transport import tune, uvicorn_options
-from web.transport.handshake import HttpProtocol
+from web.transport.handshake import HttpProtocol, problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -77,13 +76,7 @@ class LimitedHttpProtocol(HttpProtocol):
     def send_400_response(self, msg: str) -> None:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self._too_large else HTTPStatus.BAD_REQUEST
         detail = "the head of the request is too large" if self._too_large else "this is not valid HTTP"
-        problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-        body = json.dumps(problem).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(problem_response(status, detail))
         self.transport.close()
 
 

@@ -139,10 +139,7 @@ class HandshakeError(Exception):
         self._headers = headers
 
     def response(self) -> bytes:
-        problem = {"type": "about:blank", "title": self._status.phrase, "status": self._status, "detail": str(self)}
-        return http_response(
-            self._status, ((b"content-type", b"application/problem+json"), *self._headers), json.dumps(problem).encode()
-        )
+        return problem_response(self._status, str(self), *self._headers)
 
 
 def read_handshake(http: HttpToolsProtocol) -> tuple[dict[str, Any], bytes]:
@@ -211,6 +208,14 @@ def http_response(status: int, headers: tuple[tuple[bytes, bytes], ...], body: b
     lines = [b"HTTP/1.1 %d %s" % (status, _phrase(status)), b"content-length: %d" % len(body), b"connection: close"]
     lines += [name + b": " + value for name, value in headers if name != b"content-length"]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def problem_response(status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> bytes:
+    """The same for an error (RFC 9457), where there is no ASGI application to answer."""
+    problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    return http_response(
+        status, ((b"content-type", b"application/problem+json"), *headers), json.dumps(problem).encode()
+    )
 
 
 def _phrase(status: int) -> bytes:
