@@ -20,6 +20,7 @@ from web.descriptors import watch_descriptors
 from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
 from web.history.process import HistoryProcess
+from web.jobs import Jobs
 from web.minting import Mint
 from web.operator import WithOperator
 from web.passwords import Passwords
@@ -65,6 +66,7 @@ async def compose(
         hub=hub,
         history=history,
         workers=Workers(settings.worker_limits),
+        jobs=Jobs(settings, database, recorder),
         heart=heart,
         mint=mint,
         tokens=tokens,
@@ -194,6 +196,8 @@ def create_app(
             state = await compose(given, store, hub, history, heart, operator_key)
             stack.push_async_callback(say_the_rest, state)
             await stack.enter_async_context(running(on_failure, state["recorder"].run(), state["watch"].run()))
+            await state["jobs"].start()
+            stack.push_async_callback(state["jobs"].close)
             yield state
 
     app = Starlette(routes=routes(StaticFiles()), middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)

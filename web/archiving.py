@@ -1,6 +1,7 @@
 """Archives out of a database and into one. The format is `collab.archive`'s; this joins it with `storage`."""
 
 import json
+import zipfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,18 @@ from typing import IO, Any
 from collab.archive.model import ArchivedDocument
 from collab.archive.spool import read_documents
 from collab.archive.writer import ArchiveWriter
-from collab.errors import CorruptUpdate
+from collab.errors import CollabError, CorruptUpdate, StoreUnavailable
+from collab.export.formats import EXPORT_FORMATS
+from collab.guard import Panicked, document_from, guarded
 from collab.ports import StoredUpdate
+from collab.scanner import STATE_LIMITS, scan_update
 from collab.types import DocumentId, Seq, parse_document_id
 from storage.archives import ARRIVING
 from storage.backup import Progress, no_progress
 from storage.documents import DocumentInfo
 from storage.engine import Database, wall_clock_ms
+from storage.errors import StoreBroken
+from web.downloads import file_name
 from web.settings import Settings
 from web.workers import Workers
 
@@ -54,6 +60,78 @@ async def export_archive(
             raise
         progress("documents", len(infos), len(infos))
     return {"documents": writer.documents, "updates": writer.updates, "left_out": writer.left_out}
+
+
+async def export_files(
+    url: str, file: Path, *, chosen: Sequence[str] | None, format: str, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Write a ZIP file with a file in `format` for each document, as they are now, and `index.json`, which names them.
+
+    Args:
+        chosen: their names; None for all that are not in the bin.
+
+    Returns, Raises: as `export_archive`.
+    """
+    _make_private(file)
+    index: list[dict[str, str]] = []
+    left_out: list[dict[str, str]] = []
+    names = _Names(EXPORT_FORMATS[format].suffix)
+    async with await Database.open(url, exclusive=False, connections=1) as database:
+        infos = [info async for info in _selected(database, chosen)]
+        if chosen is None:
+            infos = [info for info in infos if info.deleted_at_ms is None]
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target:
+            for done, info in enumerate(infos):
+                progress("documents", done, len(infos))
+                try:
+                    state = await present_state(database, info.id)
+                    content = EXPORT_FORMATS[format].render(state, info.title or info.id)
+                except (StoreUnavailable, StoreBroken):
+                    raise
+                except CollabError as error:
+                    left_out.append({"id": info.id, "reason": str(error)})
+                    continue
+                name = names.of(info.id)
+                target.writestr(name, content)
+                index.append({"file": name, "id": info.id, "title": info.title})
+            target.writestr("index.json", json.dumps({"documents": index, "left_out": left_out}, ensure_ascii=False))
+        progress("documents", len(infos), len(infos))
+    return {"documents": len(index), "updates": 0, "left_out": left_out}
+
+
+class _Names:
+    """A path in the ZIP file for each document, after its name, that every system can unpack; none twice."""
+
+    def __init__(self, suffix: str) -> None:
+        self._suffix = suffix
+        self._taken = {"index.json"}
+
+    def of(self, document: DocumentId) -> str:
+        path = "/".join(file_name(part) for part in document.split("/"))
+        name, number = f"{path}.{self._suffix}", 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{path} ({number}).{self._suffix}"
+        self._taken.add(name.casefold())
+        return name
+
+
+async def present_state(database: Database, document: DocumentId) -> bytes:
+    """A document as it is stored now, as one Yjs v1 update.
+
+    Raises:
+        CollabError: it is in the bin, in quarantine or damaged.
+    """
+    loaded = await database.log.load(document, create=False)
+    parts = [] if loaded.checkpoint is None else [loaded.checkpoint.state]
+    parts += [row.payload for row in loaded.updates]
+    for part in parts:
+        scan_update(part, STATE_LIMITS)
+    try:
+        state: bytes = guarded(document_from(parts).get_update)
+    except Panicked as panic:
+        raise CorruptUpdate("what is stored of it cannot be applied") from panic
+    return state
 
 
 def _make_private(file: Path) -> None:

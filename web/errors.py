@@ -115,6 +115,12 @@ def problem_for(error: Exception) -> Response:
     return _problem(500, "something went wrong in the server; its log has the details", "internal-error")
 
 
+def described(error: Exception) -> tuple[str, str]:
+    """Code and text of an error that ends no request but a job; logs it when it is a fault of ours."""
+    body = json.loads(bytes(problem_for(error).body))
+    return body["code"], body["detail"]
+
+
 async def refuse_socket(websocket: WebSocket[Any], error: Exception) -> None:
     """Answer a WebSocket handshake with a problem instead of accepting it.
 

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from collab.guard import document_from, guarded
 from collab.history.historian import Historian
 from collab.imports.formats import format_of
 from collab.ports import Append, NewUpdate
-from collab.scanner import STATE_LIMITS, scan_update
 from collab.types import DocumentId, Seq, parse_document_id
 from storage.backup import Progress
 from storage.documents import DocumentInfo
 from storage.engine import Database
-from web.archiving import export_archive, import_archive
+from web.archiving import export_archive, import_archive, present_state
 from web.settings import Settings
 from web.workers import Workers
 
@@ -33,23 +31,13 @@ async def export_file(
     """Write one document in `format` to `file`; returns how many bytes that took."""
     async with await Database.open(settings.database_url, exclusive=False, connections=1) as database:
         info = await database.documents.get(document)
-        state = await _state(database, document) if at is None else await _past(database, document, at)
+        state = await present_state(database, document) if at is None else await _past(database, document, at)
     progress("documents", 0, 1)
     workers = Workers(settings.worker_limits)
     content = await workers.run("render", state, format=format, title=info.title or document)
     await asyncio.to_thread(write_whole, file, content)
     progress("documents", 1, 1)
     return len(content)
-
-
-async def _state(database: Database, document: DocumentId) -> bytes:
-    loaded = await database.log.load(document, create=False)
-    parts = [] if loaded.checkpoint is None else [loaded.checkpoint.state]
-    parts += [row.payload for row in loaded.updates]
-    for part in parts:
-        scan_update(part, STATE_LIMITS)
-    state: bytes = guarded(document_from(parts).get_update)
-    return state
 
 
 async def _past(database: Database, document: DocumentId, at: Seq) -> bytes:

@@ -8,10 +8,12 @@ from web.api import (
     audit,
     content,
     documents,
+    exports,
     health,
     history,
     imports,
     invitations,
+    jobs,
     me,
     people,
     sharing,
@@ -100,6 +102,17 @@ def _documents() -> list[BaseRoute]:
                 content.read_content,
                 Spec("The document as it is now", {200: "*/*"}, query=content.ContentQuery),
             ),
+        ),
+        *(
+            Resource(
+                path,
+                GET=Granted(
+                    Action.READ,
+                    exports.export_document,
+                    Spec("The document as a file", {200: "*/*"}, query=exports.ExportQuery),
+                ),
+            )
+            for path in (f"{document}/export", f"{document}/history/export")
         ),
         Resource(
             "/api/import",
@@ -338,6 +351,33 @@ def _administration() -> list[BaseRoute]:
         Resource(
             "/api/admin/tokens/{token}",
             DELETE=admin(tokens.revoke_any_token, Spec("Revoke an API token", _NOTHING), accounts=False),
+        ),
+        Resource(
+            "/api/admin/exports",
+            POST=admin(
+                jobs.start_export, Spec("Export many documents", {202: jobs.JobReply}, jobs.NewExport), accounts=False
+            ),
+        ),
+        Resource(
+            "/api/admin/imports",
+            POST=admin(
+                jobs.start_import,
+                Spec("Import an archive", {202: jobs.JobReply}, jobs.ZIP, jobs.ImportQuery),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/jobs",
+            GET=admin(jobs.list_jobs, Spec("Exports and imports", {200: jobs.JobList}), accounts=False),
+        ),
+        Resource(
+            "/api/admin/jobs/{job}",
+            GET=admin(jobs.read_job, Spec("How far an export or import is", {200: jobs.JobReply}), accounts=False),
+            DELETE=admin(jobs.remove_job, Spec("Cancel or forget an export or import", _NOTHING), accounts=False),
+        ),
+        Resource(
+            "/api/admin/jobs/{job}/file",
+            GET=admin(jobs.download, Spec("What was exported", {200: jobs.ZIP}), accounts=False),
         ),
         Resource(
             "/api/admin/audit",

@@ -245,6 +245,12 @@ class Settings(BaseSettings):
     archive_seconds: int = Field(default=3600, ge=1)
     """Time, and processor time, that writing or checking an archive may take."""
 
+    jobs_max: int = Field(default=1, ge=1)
+    """How many exports and imports of many documents run at once over HTTP; more are refused with 429."""
+
+    job_file_hours: float = Field(default=24, gt=0, le=24 * 24)
+    """How long the file of such an export may be downloaded."""
+
     worker_seconds: float = Field(default=300, gt=0)
     """Time an export or import of one document may take."""
 
@@ -318,7 +324,7 @@ class Settings(BaseSettings):
             cpu_seconds=self.archive_seconds,
             memory_bytes=self.worker_memory_bytes_max,
             seconds=self.archive_seconds,
-            at_once=1,
+            at_once=self.jobs_max,
         )
 
     @property

@@ -9,6 +9,7 @@ from collab.hub import Hub
 from storage.engine import Database
 from web.bearer import OurTokens
 from web.history.process import HistoryProcess
+from web.jobs import Jobs
 from web.minting import Mint
 from web.passwords import Passwords
 from web.recorder import Recorder
@@ -32,6 +33,7 @@ class State(TypedDict):
     hub: Hub
     history: HistoryProcess
     workers: Workers
+    jobs: Jobs
     heart: Heart
     mint: Mint
     tokens: OurTokens

@@ -1,8 +1,8 @@
 """A process for one heavy piece of work on what strangers wrote: `python -m web.worker TASK OPTIONS`.
 
 It limits itself before it reads a byte, takes its input on stdin, gives its result on stdout, and says on stderr, in
-lines of JSON, how far it is and why it failed. It has no secrets and no network, but for the one task that
-reads the database. `web.workers` starts it.
+lines of JSON, how far it is and why it failed. It has no secrets and no network, but for the tasks that read
+the database. `web.workers` starts it.
 """
 
 import json
@@ -67,7 +67,7 @@ def _check_archive(_: bytes, file: str, spool: str, limits: dict[str, int], docu
 
 
 def _write_archive(data: bytes, file: str, content: bool) -> bytes:
-    """The one task with a database: to read it, never to write."""
+    """A task with a database: to read it, never to write."""
     import asyncio
     import os
     from pathlib import Path
@@ -77,6 +77,19 @@ def _write_archive(data: bytes, file: str, content: bool) -> bytes:
     chosen = json.loads(data)
     url = os.environ["COSCRIBE_DATABASE_URL"]
     exporting = export_archive(url, Path(file), chosen=chosen, content=content, progress=report)
+    return json.dumps(asyncio.run(exporting)).encode()
+
+
+def _write_files(data: bytes, file: str, format: str) -> bytes:
+    """As `_write_archive`."""
+    import asyncio
+    import os
+    from pathlib import Path
+
+    from web.archiving import export_files
+
+    url = os.environ["COSCRIBE_DATABASE_URL"]
+    exporting = export_files(url, Path(file), chosen=json.loads(data), format=format, progress=report)
     return json.dumps(asyncio.run(exporting)).encode()
 
 
@@ -97,6 +110,7 @@ TASKS: Mapping[str, Callable[..., bytes]] = {
     "read": _read,
     "check_archive": _check_archive,
     "write_archive": _write_archive,
+    "write_files": _write_files,
 }
 
 if __name__ == "__main__":

@@ -38,5 +38,13 @@ def environment(data: bytes) -> bytes:
     return "\n".join(f"{name}={value}" for name, value in os.environ.items()).encode()
 
 
+def write_archive(data: bytes, file: str, content: bool) -> bytes:
+    """Never gets beyond the beginning."""
+    with open(file, "wb") as target:
+        target.write(b"PK")
+    report("documents", 1, 1000)
+    return sleep(data)
+
+
 if __name__ == "__main__":
-    main({task.__name__: task for task in (spin, sleep, hoard, crash, fail, count, environment)})
+    main({task.__name__: task for task in (spin, sleep, hoard, crash, fail, count, environment, write_archive)})

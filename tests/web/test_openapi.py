@@ -27,6 +27,7 @@ pytestmark = pytest.mark.xdist_group("openapi")
 
 EVERY = routes(StaticFiles(Path("/nonexistent")))
 DESCRIPTION = description(EVERY)
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
 SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 8

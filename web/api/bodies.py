@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +14,8 @@ from starlette.responses import Response
 from collab.errors import MessageTooLarge
 from web.state import AppRequest
 from web.times import iso_time as iso_time
+
+_PART_BYTES = 1024 * 1024
 
 
 class Schema(BaseModel):
@@ -45,20 +49,47 @@ async def read_body(request: AppRequest, bytes_max: int) -> bytes:
         MessageTooLarge: it is longer, whether or not it said so.
         HTTPException: 408, it did not come in time.
     """
+    body = bytearray()
+    async for chunk in _chunks(request, bytes_max, request.state["settings"].body_seconds):
+        body += chunk
+    return bytes(body)
+
+
+async def save_body(request: AppRequest, file: Path, bytes_max: int, seconds: float) -> None:
+    """Write the request's body to a new `file`; never holds more than a part of it.
+
+    Raises: as `read_body`.
+    """
+    with await asyncio.to_thread(file.open, "xb") as target:
+        part = bytearray()
+        async for chunk in _chunks(request, bytes_max, seconds):
+            part += chunk
+            if len(part) > _PART_BYTES:
+                await asyncio.to_thread(target.write, part)
+                part = bytearray()
+        await asyncio.to_thread(target.write, part)
+
+
+async def _chunks(request: AppRequest, bytes_max: int, seconds: float) -> AsyncIterator[bytes]:
     too_large = MessageTooLarge(f"the body is larger than the {bytes_max} bytes this server takes here")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdecimal() and int(declared) > bytes_max:
         raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(request.state["settings"].body_seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > bytes_max:
-                    raise too_large
-    except TimeoutError:
-        raise HTTPException(408, "the body of the request did not come in time") from None
-    return bytes(body)
+    size = 0
+    deadline = asyncio.get_running_loop().time() + seconds
+    body = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(body, None)
+        except TimeoutError:
+            raise HTTPException(408, "the body of the request did not come in time") from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > bytes_max:
+            raise too_large
+        yield chunk
 
 
 async def read_json(request: AppRequest, schema: type[S]) -> S:

@@ -31,19 +31,29 @@ class ContentQuery(Schema):
 
 async def read_content(request: AppRequest, grant: Grant) -> Response:
     query = read_query(request, ContentQuery)
-    chosen = chosen_format(query.format)
-    state, headers = await _state(request, grant, query.at)
+    return await give(request, grant, query.format, query.at, attachment=False)
+
+
+async def give(request: AppRequest, grant: Grant, format: str, at: int | None, *, attachment: bool) -> Response:
+    """A document in a format, now or at a seq.
+
+    Args:
+        attachment: Always a download, whatever a browser could show in place.
+    """
+    chosen = chosen_format(format)
+    attachment = attachment or not chosen.shown_in_place
+    state, headers = await _state(request, grant, at)
     info = await request.state["database"].documents.get(grant.document)
-    content = await render(request, query.format, state, info.title or grant.document)
+    content = await render(request, format, state, info.title or grant.document)
     response = file_response(
-        content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=not chosen.shown_in_place
+        content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=attachment
     )
     response.headers.update(headers)
-    request.state["recorder"].note(actor_of(request, grant), "document-exported", grant.document, format=query.format)
+    request.state["recorder"].note(actor_of(request, grant), "document-exported", grant.document, format=format, at=at)
     # Programs read the state as Yjs to sync with it: that is no story to tell.
-    if not chosen.shown_in_place and query.format != "yjs":
-        seq = info.head if query.at is None else Seq(query.at)
-        await note_event(request, grant, NewEvent(EventKind.EXPORT, grant.user_id, seq, query.format))
+    if attachment and format != "yjs":
+        seq = info.head if at is None else Seq(at)
+        await note_event(request, grant, NewEvent(EventKind.EXPORT, grant.user_id, seq, format))
     return response
 
 
