@@ -10,6 +10,7 @@ from typing import Any
 from pycrdt import Doc
 
 from collab.codec import decode_state_vector
+from collab.deletions import Deletions
 from collab.guard import NOT_PANICS, Panicked, document_from, guarded, merge
 from collab.scanner import ScannedUpdate
 from collab.shape import DocumentShape
@@ -37,6 +38,7 @@ class LiveDocument:
         self._raw = self._doc._doc
         self._vector: bytes | None = None
         self._answers: dict[bytes, bytes] = {}
+        self._deletions: Deletions | None = None
         self._sharing: set[bytes] = set()
         self.clocks: dict[int, int] = decode_state_vector(self.vector())
         self._known: dict[bytes, None] = {}
@@ -47,7 +49,7 @@ class LiveDocument:
     def apply(self, updates: list[bytes]) -> bytes:
         """Apply `updates` as one, and return them merged: what to relay and to store."""
         merged = updates[0] if len(updates) == 1 else guarded(lambda: merge(updates))
-        self._vector = None
+        self._vector = self._deletions = None
         self._answers.clear()
         # The transaction by hand: `Doc.apply_update` takes twice as long, and this runs for every edit.
         transaction = None
@@ -130,6 +132,15 @@ class LiveDocument:
         """Whether it adds edits that the document does not have (deletions aside)."""
         clocks = self.clocks
         return any(end > clocks.get(client, 0) for client, _, end in scanned.ranges)
+
+    def deletes_more(self, update: bytes) -> bool:
+        """Whether a scanned update deletes something that is not deleted yet."""
+        everything = self.since(self.vector())  # All deletions there are, and no edit.
+        if update == everything:
+            return False
+        if self._deletions is None:
+            self._deletions = Deletions(everything)
+        return not self._deletions.cover(update)
 
     def refresh_clocks(self) -> None:
         """Take up what was applied without being admitted."""

@@ -186,18 +186,20 @@ class Session:
             return
         scanned = scan_update(payload)
         if not self.grant.may_write:
-            self._refuse_update(scanned, from_sync)
+            self._refuse_update(payload, scanned, from_sync)
         else:
             self.room.receive_update(self, payload, scanned, from_sync=from_sync)
 
-    def _refuse_update(self, scanned: ScannedUpdate, from_sync: bool) -> None:
-        # A reader's sync step 2 carries what it already had from us, delete set included: nothing to refuse.
-        if from_sync and not self.room.live.brings_news(scanned):
+    def _refuse_update(self, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> None:
+        if self.refused:
             return
-        if not self.refused:
-            self.refused = True
-            self.acks.clear()
-            self.send(self.dialect.refusal(READ_ONLY))
+        live = self.room.live
+        # A reader's sync step 2 carries what it already had from us, delete set included: nothing to refuse.
+        if from_sync and not live.brings_news(scanned) and not (scanned.deletes and live.deletes_more(payload)):
+            return
+        self.refused = True
+        self.acks.clear()
+        self.send(self.dialect.refusal(READ_ONLY))
 
     def _receive_ack_request(self, payload: bytes) -> None:
         if self.refused or not self.grant.may_write:

@@ -254,6 +254,48 @@ def test_a_reader_changes_nothing_is_told_so_and_gets_no_acknowledgement(world: 
     assert "!" in str(reader.text)
 
 
+@pytest.mark.rule("S2")
+def test_a_reader_whose_sync_step_2_deletes_is_told_so(world: World) -> None:
+    """Deletions have no clock of their own: whether they are news is in no state vector. Dropped without a word, the
+    reader's page went on without the text."""
+    writer, reader = world.peer(), world.peer(role=Role.READER)
+    writer.text += "abcdefgh"
+    del writer.text[1:3]
+    del writer.text[4:5]
+    world.settle()
+    reader.send(Y_WEBSOCKET.sync_step_2(reader.doc.get_update()))
+    # Another range of the same deletions, in which nothing is new either.
+    reader.send(Y_WEBSOCKET.sync_step_2(b"\x00" + ranges(writer, (1, 1))))
+    world.settle()
+    assert reader.refusals == 0, "it brought only what it had from here"
+    rows = len(world.log.rows)
+    del reader.text[0:1]
+    reader.outbox.clear()
+    reader.send(Y_WEBSOCKET.sync_step_2(reader.doc.get_update(reader.doc.get_state())))
+    reader.ask_ack(1)
+    world.settle()
+    assert (str(writer.text), len(world.log.rows)) == ("adefh", rows)
+    assert (reader.refusals, reader.acks) == (1, [])
+
+
+@pytest.mark.rule("S2")
+@pytest.mark.parametrize("deleted", [(0, 1), (2, 2), (7, 3), (100, 1)])
+def test_a_deletion_is_news_if_any_part_of_it_is(world: World, deleted: tuple[int, int]) -> None:
+    writer, reader = world.peer(), world.peer(role=Role.READER)
+    writer.text += "abcdefgh"
+    del writer.text[1:3]
+    world.settle()
+    reader.send(Y_WEBSOCKET.sync_step_2(b"\x00" + ranges(writer, deleted)))
+    world.settle()
+    assert reader.refusals == 1
+
+
+def ranges(peer: Peer, *deleted: tuple[int, int]) -> bytes:
+    """A delete set: ranges (clock, length) of what `peer` wrote."""
+    pairs = b"".join(write_var_uint(number) for pair in deleted for number in pair)
+    return b"\x01" + write_var_uint(peer.doc.client_id) + write_var_uint(len(deleted)) + pairs
+
+
 # -- what would stay pending --------------------
 
 

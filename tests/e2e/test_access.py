@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pycrdt import Array
 from websockets.exceptions import InvalidStatus
 
 from tests.e2e import wire
@@ -298,6 +299,27 @@ async def test_4_a_transferred_document_has_another_owner_at_once(house: House) 
 # -- row 5 and 8 ------------------------------------------------------------------------------------------------------
 
 EDITS: dict[str, Callable[[bytes], bytes]] = {"update": wire.update, "sync step 2": wire.step2}
+
+
+async def test_5_a_reader_sends_deletions_alone(house: House) -> None:
+    """Made while away: the state vectors are equal, and only the delete set of the sync step 2 differs."""
+    document = await house.ada.create()
+    await house.ada.give(document, house.bob, "reader")
+    async with house.ada.client(document) as ada:
+        await ada.edit(append("stays"))
+        await ada.saved()
+        bob = house.bob.client(document)
+        async with bob:
+            await bob.until(lambda: items_of(bob.doc) == ["stays"], "told what is there")
+            await bob.sync()
+            assert refusals(bob) == 0
+        bob.change(lambda doc: doc.get("array", type=Array).clear())
+        bob.received.clear()
+        async with bob:
+            await bob.until(lambda: refusals(bob) == 1, "told so")
+        await ada.sync()
+        assert items_of(ada.doc) == ["stays"]
+        assert len(await read_all(house.ada.http, house.server, document)) == 1
 
 
 @pytest.mark.parametrize("envelope", EDITS)
