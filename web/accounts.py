@@ -20,6 +20,8 @@ _ENDED = "you are not signed in any more"
 class Accounts:
     """The `Authority` of AUTH=accounts."""
 
+    waits = True
+
     def __init__(self, database: Database, mint: Mint, recorder: Recorder, tokens: OurTokens) -> None:
         self._database = database
         self._mint = mint

@@ -56,6 +56,8 @@ class SharedSecrets:
 class JsonWebTokens:
     """The `Authority` of AUTH=jwt."""
 
+    waits = True
+
     def __init__(self, settings: Settings, database: Database, tokens: OurTokens, keys: SharedSecrets | KeySet) -> None:
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer

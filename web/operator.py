@@ -38,6 +38,7 @@ class WithOperator:
     def __init__(self, authority: Authority, key: str) -> None:
         self._authority = authority
         self._key = key.encode()
+        self.waits = authority.waits
 
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         token = token_of(connection)

@@ -236,8 +236,8 @@ class Door:
         raise WrongOrigin("pages of this origin may not connect; ALLOWED_ORIGINS lists those that may")
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
-        if self._settings.auth == "none":
-            return await answer  # Nobody is asked, and a deadline costs as much as the rest of the door.
+        if not self._authority.waits:
+            return await answer  # A deadline costs as much as the rest of the door.
         try:
             async with asyncio.timeout(self._settings.authentication_seconds):
                 return await answer

@@ -65,6 +65,11 @@ class Standing:
 class Authority(Protocol):
     """Knows people and their roles; one for each way of signing in."""
 
+    @property
+    def waits(self) -> bool:
+        """An answer may have to come from elsewhere, such as a database, and may take long."""
+        ...
+
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         """
         Raises:
@@ -88,6 +93,8 @@ class Authority(Protocol):
 class Nobody:
     """Lets nobody in."""
 
+    waits = False
+
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         raise NotAuthenticated("sign-in is required, and this server has no way to sign in")
 
@@ -103,6 +110,8 @@ class Nobody:
 
 class Everybody:
     """AUTH=none: nobody has a name, and everybody may do everything."""
+
+    waits = False
 
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         return Visitor(None, None, known=True, administrator=True, address=address_of(connection))

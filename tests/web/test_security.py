@@ -220,6 +220,8 @@ async def test_without_sign_in_everybody_may_do_everything_and_has_no_name(actio
 class Readers:
     """Everybody may read, and nothing else."""
 
+    waits = True
+
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         return Visitor("reader", "Reader", known=True)
 
