@@ -1,68 +1,40 @@
 """Signing in with an OpenID provider: one that plays along, and all the ways in which it does not."""
 
-import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from storage.accounts import NewAccount
 from storage.audit_log import Actor
+from tests.local_site import Asked
+from tests.openid import KEY, OTHER_KEY, Provider
 from tests.web.conftest import Running, make_settings, running
 from web.api.single_sign_on import local_path
 from web.single_sign_on import SingleSignOn
 
 ISSUER = "https://login.example"
-KEY = rsa.generate_private_key(65537, 2048)
-OTHER_KEY = rsa.generate_private_key(65537, 2048)
 
 
-class Provider(httpx2.AsyncBaseTransport):
-    """An OpenID provider without a network."""
+class Transport(httpx2.AsyncBaseTransport):
+    """To a provider without a network."""
 
-    def __init__(self) -> None:
-        self.claims: dict[str, Any] = {}
-        self.discovery: dict[str, Any] = {}
-        self.key = KEY
-        self.nonce = ""
-        self.verifier = ""
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        match request.url.path:
-            case "/.well-known/openid-configuration":
-                found = {
-                    "issuer": ISSUER,
-                    "authorization_endpoint": f"{ISSUER}/authorize",
-                    "token_endpoint": f"{ISSUER}/token",
-                    "jwks_uri": f"{ISSUER}/keys",
-                }
-                return httpx2.Response(200, json=found | self.discovery)
-            case "/keys":
-                key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
-                return httpx2.Response(200, json={"keys": [key | {"kid": "one"}]})
-            case "/token":
-                form = parse_qs(request.content.decode())
-                self.verifier = form["code_verifier"][0]
-                if form["code"] != ["right"]:
-                    return httpx2.Response(400, json={"error": "invalid_grant"})
-                now = int(time.time())
-                claims = {"iss": ISSUER, "aud": "coscribe", "sub": "4711", "iat": now, "exp": now + 60}
-                token = jwt.encode(
-                    claims | {"nonce": self.nonce} | self.claims, self.key, "RS256", headers={"kid": "one"}
-                )
-                return httpx2.Response(200, json={"access_token": "x", "token_type": "Bearer", "id_token": token})
-        return httpx2.Response(404)
+        form = dict(parse_qsl(request.content.decode()))
+        answer = self._provider.answer(Asked(request.url.path, {}, form))
+        return httpx2.Response(answer.status, json=answer.json)
 
 
 @pytest.fixture
 def provider() -> Provider:
-    return Provider()
+    return Provider(ISSUER)
 
 
 @pytest.fixture
@@ -72,7 +44,7 @@ async def server(tmp_path: Path, provider: Provider) -> AsyncIterator[Running]:
     )
     async with running(settings) as server:
         state = server.state
-        state["sign_on"] = SingleSignOn(settings, state["database"], b"k" * 32, provider)
+        state["sign_on"] = SingleSignOn(settings, state["database"], b"k" * 32, Transport(provider))
         yield server
 
 
@@ -126,7 +98,7 @@ async def test_accounts_are_made_only_when_that_is_wanted(tmp_path: Path, provid
         tmp_path, auth="accounts", oidc_issuer=ISSUER, oidc_client_id="coscribe", oidc_create_accounts=True
     )
     async with running(settings) as server:
-        server.state["sign_on"] = SingleSignOn(settings, server.state["database"], b"k" * 32, provider)
+        server.state["sign_on"] = SingleSignOn(settings, server.state["database"], b"k" * 32, Transport(provider))
         await invite(server, "Ann")
         provider.claims = {"name": "Ann", "email": "ann@example.com", "email_verified": True}
         assert await came_back(server, provider) == "/d/plans"
