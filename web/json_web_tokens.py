@@ -7,6 +7,8 @@ J2  `exp` and `sub` are required, `aud` and `iss` too where the settings name on
 J3  A claim that is there must be what it should be: a role that does not exist, `admin: "yes"` or a number as a
     name refuse the token, rather than being passed over.
 J4  Keys come from the settings alone; `jku`, `x5u` and `jwk` in a header are not looked at.
+J5  A browser may keep its token in the cookie, where no script can read it. There it counts for as long as it does
+    elsewhere, and one that does not count is none: a page must be able to ask who it is.
 """
 
 import time
@@ -22,6 +24,7 @@ from storage.access import Claim
 from storage.engine import Database
 from storage.people import check_user_id
 from web.bearer import OurTokens, standing_of, token_of
+from web.cookies import read_cookie
 from web.key_set import Key, KeySet
 from web.settings import Settings
 from web.visitor import Scope, Standing, Visitor, address_of, check_pattern
@@ -68,11 +71,20 @@ class JsonWebTokens:
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
         token = token_of(connection)
         if token is None:
-            return Visitor(None, None, address=address_of(connection))
+            return await self._by_cookie(connection) or Visitor(None, None, address=address_of(connection))
         visitor = await self._tokens.visitor(token, connection)
         if visitor is not None:
             return visitor
         return _visitor(await self.verify(token), address_of(connection))
+
+    async def _by_cookie(self, connection: HTTPConnection[Any]) -> Visitor | None:
+        token = read_cookie(connection)
+        if token is None:
+            return None
+        try:
+            return _visitor(await self.verify(token), address_of(connection))
+        except NotAuthenticated:
+            return None
 
     async def verify(self, token: str) -> dict[str, Any]:
         """The claims of a token.

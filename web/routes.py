@@ -246,7 +246,11 @@ def _me() -> list[BaseRoute]:
             ),
         ),
         Resource("/api/oidc/callback", GET=anybody(single_sign_on.callback, Spec("Come back from there", {302: None}))),
-        Resource("/api/sign-out", POST=anybody(me.sign_out, Spec("Sign out", _NOTHING))),
+        Resource(
+            "/api/sign-in/token",
+            POST=Welcomed(Rank.KNOWN, me.keep_token, Spec("Keep a JSON Web Token in this browser's cookie", myself)),
+        ),
+        Resource("/api/sign-out", POST=Welcomed(Rank.ANYBODY, me.sign_out, Spec("Sign out", _NOTHING))),
         Resource(
             "/api/me/password", POST=own(me.change_password, Spec("Change the password", myself, me.PasswordChange))
         ),

@@ -224,7 +224,7 @@ class Door:
     def _check_origin(self, connection: HTTPConnection[Any], host: str) -> None:
         origins = connection.headers.getlist("origin")
         if not origins:
-            if self._settings.auth == "accounts" and read_cookie(connection) is not None:
+            if self._settings.auth != "none" and read_cookie(connection) is not None:
                 raise WrongOrigin("a request that comes with a cookie needs an Origin header")  # Rule D5.
             return
         scheme = connection.scope["scheme"]

@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     jwt_issuer: str = ""
     """What `iss` of a token has to be; none: it is not looked at."""
 
+    jwt_login_url: str = ""
+    """AUTH=jwt: the page of your product to which the web app sends people without a token, with `?next=` the address
+    that they came for; the product leads back there with `#token=` and a token behind it."""
+
     oidc_issuer: str = ""
     """AUTH=accounts: an OpenID provider with which people may sign in, such as `https://login.example.com`."""
 
@@ -380,7 +384,7 @@ class Settings(BaseSettings):
             )
         return allowed
 
-    @field_validator("public_url", "oidc_issuer", "jwt_jwks_url")
+    @field_validator("public_url", "oidc_issuer", "jwt_jwks_url", "jwt_login_url")
     @classmethod
     def _web_address(cls, url: str, info: ValidationInfo) -> str:
         if url and not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?", url):
@@ -389,7 +393,7 @@ class Settings(BaseSettings):
         host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
         if info.field_name != "public_url" and url.startswith("http:") and not is_loopback(_without_port(host)):
             raise ValueError("must begin with https://")
-        return url.rstrip("/") if info.field_name != "jwt_jwks_url" else url
+        return url if info.field_name in ("jwt_jwks_url", "jwt_login_url") else url.rstrip("/")
 
     @field_validator("jwt_secret", "jwt_old_secret")
     @classmethod

@@ -81,6 +81,19 @@ async def test_no_page_shuts_anybody_out(
     assert await violations(ada, axe) == []
 
 
+async def test_no_page_for_people_of_another_product_shuts_anybody_out(
+    axe: str, visit: Visit, start_server: StartServer
+) -> None:
+    settings = {"auth": "jwt", "jwt_secret": "s" * 40, "jwt_login_url": "https://product.example/login"}
+    server = await asyncio.to_thread(start_server, **settings)
+    ada = await visit(server)
+    for path in ("/", "/d/plans"):
+        await ada.page.goto(f"{server.url}{path}#token=none")
+        await ada.page.get_by_text("This is no JSON Web Token.").wait_for()
+        await sound(ada, axe)
+    allow(ada, 401)
+
+
 async def test_no_page_or_dialog_of_accounts_shuts_anybody_out(
     axe: str, visit: Visit, start_server: StartServer, document: str
 ) -> None:
@@ -152,7 +165,7 @@ async def test_no_page_or_dialog_of_accounts_shuts_anybody_out(
     await page.get_by_role("menuitem", name="Delete…").click()
     await page.get_by_role("dialog").wait_for()
     await sound(ann, axe)
-    for path in ("/", "/admin/documents", "/admin/audit?action=sign-in"):
+    for path in ("/", "/admin/documents", "/admin/tokens", "/admin/audit?action=sign-in"):
         await page.goto(server.url + path)
         await page.get_by_role("listitem").or_(page.get_by_role("cell")).first.wait_for()
         await sound(ann, axe)

@@ -126,7 +126,7 @@ async def test_edits_that_came_too_late_are_not_called_saved(house: House, docum
     await ben.write("kept, deleted")
     await ben.state_is("saved")
 
-    # A deletion alone is no news to the server when a reader brings it: it is dropped without a word.
+    # A deletion alone, which no state vector shows.
     await wire.cut()
     await ben.state_is("offline")
     for _ in ", deleted":
@@ -279,6 +279,39 @@ async def test_administrators_see_to_people_and_documents(house: House, document
     await choose(ann, "Actions for Sven", "Delete…")
     await ann.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(ann.page.get_by_role("row", name="Sven")).to_have_count(0)
+
+
+async def test_everybody_sees_their_tokens_and_administrators_all(house: House, document: str) -> None:
+    ann, ben = house.ann, await house.enter("Toke")
+    await house.document(document, "For scripts", editor=ben)
+    for person, label in ((ben, "Nightly"), (ann, "Backup")):
+        await call(person, "POST", "me/tokens", {"label": label, "documents": {document: "reader"}})
+    robot = {"user": "Robot", "documents": {"*": "owner"}, "administrator": True}
+    await call(ann, "POST", "admin/tokens", robot)
+
+    await ben.page.goto(f"{house.server.url}/account")
+    await expect(ben.page.get_by_text("Nightly")).to_be_visible()
+    await expect(ben.page.get_by_text("Backup")).to_have_count(0)
+    await ben.page.goto(f"{house.server.url}/admin/tokens")
+    await expect(ben.page.get_by_role("heading", name="For administrators only")).to_be_visible()
+
+    page = ann.page
+    await page.goto(f"{house.server.url}/admin/tokens")
+    row = page.get_by_role("row").filter(has_text="Nightly")
+    await expect(row).to_contain_text(f"Toke Nightly reader of {document}", use_inner_text=True)
+    await expect(page.get_by_role("row").filter(has_text="Robot")).to_contain_text("Administrator")
+    await page.get_by_label("Search by person or purpose").fill("nightly")
+    await expect(page.get_by_role("row")).to_have_count(2)
+    # By keyboard: the only button of the only row, then the dialog's.
+    await row.get_by_role("button").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog", name="Revoke “Nightly”?")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(row.get_by_role("button", name="Revoke the token Nightly of Toke")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke").press("Enter")
+    await expect(page.get_by_text("No such token.")).to_be_visible()
+    assert (await call(ben, "GET", "me/tokens"))["tokens"] == []
 
 
 async def test_the_keyboard_alone_signs_in_shares_and_leaves(house: House, document: str) -> None:

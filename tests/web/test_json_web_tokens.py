@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import httpx2
 import jwt
 import pytest
@@ -265,6 +267,53 @@ async def test_two_tokens_are_one_too_many(server: Running) -> None:
     assert problem_of(await handshake(server, "/ws/team/plans", query=twice))["status"] == 400
     basic = await server.http.get("/api/documents", headers={"authorization": "Basic YTpi"})
     assert basic.status_code == 401
+
+
+async def kept(server: Running, token: str, **headers: str) -> httpx.Response:
+    origin = {"origin": "http://127.0.0.1:8000"}
+    return await server.http.post("/api/sign-in/token", headers=bearer(token) | origin | headers)
+
+
+async def test_a_browser_keeps_its_token_in_a_cookie_that_counts_as_long_as_the_token(server: Running) -> None:
+    answer = await kept(server, signed(exp=time.time() + 600))
+    assert (answer.status_code, answer.json()["person"]["id"]) == (200, "4711")
+    cookie = answer.headers["set-cookie"]
+    found = re.search(r"max-age=([0-9]+)", cookie, re.IGNORECASE)
+    assert found is not None
+    assert 590 <= int(found[1]) <= 600
+    assert all(part in cookie.lower() for part in ("httponly", "samesite=lax", "path=/"))
+    assert (await server.http.get("/api/documents/team%2Fplans")).status_code == 404, "it may, and there is none"
+    own = {"cookie": cookie.partition(";")[0]}
+    # Rule D5: a browser sends the cookie along with whatever page asks.
+    for origin in ({}, {"origin": "https://evil.example"}, {"origin": "null"}):
+        assert problem_of(await handshake(server, "/ws/team/plans", **own, **origin))["code"] == "wrong-origin"
+    post = await server.http.post("/api/documents", json={"id": "team/plans"}, headers={"origin": "null"})
+    assert post.status_code == 403
+    sent = await handshake(server, "/ws/team/plans", **own, origin="http://127.0.0.1:8000")
+    assert sent[0]["type"] == "websocket.accept"
+    assert (await server.http.post("/api/sign-out", headers={"origin": "http://127.0.0.1:8000"})).status_code == 204
+    assert (await server.http.get("/api/me")).json()["person"] is None
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_19_a_bad_token_is_no_cookie(server: Running, name: str) -> None:
+    token = BAD[name][0]()
+    assert (await kept(server, token)).status_code == 401
+    headers = {"cookie": f"coscribe-8000={token}"}
+    me = await server.http.get("/api/me", headers=headers)
+    assert (me.status_code, me.json()["person"]) == (200, None), "a page can ask who it is"
+    assert (await server.http.get("/api/documents/team%2Fplans", headers=headers)).status_code == 401
+
+
+async def test_only_a_token_that_fits_into_a_cookie_is_kept(server: Running) -> None:
+    patterns = {f"{number}/{'x' * 200}": "reader" for number in range(20)}
+    assert (await kept(server, signed(documents=patterns))).status_code == 413
+    tokens = {"user": "robot", "documents": {"*": "reader"}}
+    ours = await server.http.post("/api/admin/tokens", json=tokens, headers=bearer(signed(admin=True)))
+    assert (await kept(server, ours.json()["token"])).status_code == 404
+    elsewhere = await kept(server, signed(), host="docs.example.com", origin="http://docs.example.com")
+    assert elsewhere.json()["code"] == "https-required"
+    assert not any("set-cookie" in answer.headers for answer in (ours, elsewhere))
 
 
 async def test_a_token_in_the_query_of_a_request_is_not_looked_at(server: Running) -> None:

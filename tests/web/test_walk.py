@@ -63,6 +63,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/me"): EVERYBODY,
     ("PATCH", "/api/me"): PEOPLE,
     ("POST", "/api/sign-in"): EVERYBODY,
+    ("POST", "/api/sign-in/token"): KNOWN,
     ("POST", "/api/sign-out"): EVERYBODY,
     ("GET", "/api/oidc/start"): EVERYBODY,
     ("GET", "/api/oidc/callback"): EVERYBODY,

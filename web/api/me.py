@@ -1,6 +1,7 @@
 """`/api/me`, signing in and out, the password, the browsers in which somebody is signed in."""
 
 import contextlib
+import time
 from typing import Annotated
 
 from pydantic import Field, ValidationError
@@ -14,6 +15,7 @@ from storage.errors import EntryNotFound
 from storage.rows import fold
 from web.api.bodies import Reply, Schema, iso_time, optional_time, read_json, respond
 from web.api.fields import Email, Line, PersonName, Secret
+from web.bearer import token_of
 from web.cookies import clear_cookie, may_sign_in, read_cookie, set_cookie
 from web.minting import Kind
 from web.passwords import check_password
@@ -23,6 +25,8 @@ from web.visitor import Visitor, address_of
 
 _DAY_MS = 24 * 3600 * 1000
 _AGENT_CHARACTERS_MAX = 200
+_COOKIE_CHARACTERS_MAX = 3800
+"""Browsers keep 4,096 bytes of a cookie, its name and attributes among them."""
 
 
 class Myself(Reply):
@@ -44,6 +48,7 @@ class Me(Reply):
     expires_at: str | None
     first_run: bool
     oidc: Provider | None
+    login_url: str | None
 
 
 class Credentials(Schema):
@@ -118,6 +123,7 @@ async def _me(request: AppRequest, person: Myself | None, expires_ms: int | None
         # Whoever is signed in need not be told, and the database need not be asked.
         first_run=accounts and person is None and not await request.state["database"].accounts.has_administrator(),
         oidc=Provider(label=settings.oidc_label) if accounts and settings.oidc_issuer else None,
+        login_url=settings.jwt_login_url or None if settings.auth == "jwt" else None,
     )
 
 
@@ -185,6 +191,20 @@ def require_safe_line(request: AppRequest) -> None:
         raise HttpsRequired(
             "signing in needs https; behind a proxy that ends TLS, put its address into TRUSTED_PROXIES"
         )
+
+
+async def keep_token(request: AppRequest, visitor: Visitor) -> Response:
+    """AUTH=jwt: the token that this request came with becomes the cookie of the browser, until it expires."""
+    require_safe_line(request)
+    token = token_of(request)
+    if visitor.by != "jwt" or visitor.expires_at is None or token is None:
+        raise HTTPException(404, "a browser keeps JSON Web Tokens only, and this server or this request has none")
+    if len(token) > _COOKIE_CHARACTERS_MAX:
+        raise HTTPException(413, f"a browser keeps no token of more than {_COOKIE_CHARACTERS_MAX} characters")
+    response = respond(await me_of(request, visitor))
+    set_cookie(request, response, token, max(1, int(visitor.expires_at - time.time())))
+    request.state["recorder"].note(visitor.actor, "sign-in", **{"with": "token"})
+    return response
 
 
 async def sign_out(request: AppRequest, visitor: Visitor) -> Response:

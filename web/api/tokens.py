@@ -41,6 +41,8 @@ class TokenReply(Reply):
     expires_at: str | None
     used_at: str | None
     person: PersonReply
+    administrator: bool
+    by_operator: bool
 
 
 class MadeToken(TokenReply):
@@ -142,4 +144,6 @@ def _fields(token: Token) -> dict[str, Any]:
         "expires_at": optional_time(token.expires_at_ms),
         "used_at": optional_time(token.used_at_ms),
         "person": PersonReply(id=token.person.id, name=token.person.name),
+        "administrator": token.administrator,
+        "by_operator": token.by_operator,
     }

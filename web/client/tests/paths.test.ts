@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 
-import { dropSecret, nextFrom, signInPath, takeSecret } from '../src/lib/paths'
+import { dropSecret, loginPath, nextFrom, signInPath, takeSecret, takeToken } from '../src/lib/paths'
 
 const ORIGIN = 'https://write.example'
 
@@ -27,6 +27,12 @@ describe('the way on after signing in', () => {
   })
 })
 
+test('the way to another product says where to come back to', () => {
+  expect(loginPath('https://shop.example/login', `${ORIGIN}/d/team/plan?x=1#y`)).toBe(
+    'https://shop.example/login?next=https%3A%2F%2Fwrite.example%2Fd%2Fteam%2Fplan%3Fx%3D1%23y',
+  )
+})
+
 describe('the secret of a link', () => {
   function pageAt(hash: string): { shown: string[] } {
     const shown: string[] = []
@@ -51,6 +57,15 @@ describe('the secret of a link', () => {
     expect(shown).toEqual(['/join'])
     expect(takeSecret()).toBe('csi_abc')
     dropSecret()
+    expect(takeSecret()).toBeNull()
+  })
+
+  test('that is a token is kept nowhere, not even for a reload', () => {
+    const { shown } = pageAt('#token=ey.a.b')
+    expect(takeToken()).toBe('ey.a.b')
+    expect(shown).toEqual(['/join'])
+    expect(history.state).toBeNull()
+    expect(takeToken()).toBeNull()
     expect(takeSecret()).toBeNull()
   })
 

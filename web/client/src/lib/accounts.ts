@@ -23,6 +23,8 @@ export interface MeInfo {
   first_run: boolean
   /** Signing in with another service, when that is set up. */
   oidc: { label: string } | null
+  /** Where another product gives people a token for this server, if it has said so. */
+  login_url: string | null
 }
 
 export interface PersonRef {
@@ -38,6 +40,9 @@ export const changeMe = (change: { name?: string; email?: string | null }): Prom
 
 export const signIn = (name: string, password: string): Promise<MeInfo> =>
   as(request('POST', '/api/sign-in', { name, password }))
+/** Have the server keep a token of another product in the cookie of this browser. */
+export const bringToken = (token: string): Promise<MeInfo> =>
+  as(request('POST', '/api/sign-in/token', undefined, undefined, { Authorization: `Bearer ${token}` }))
 export const signOut = (): Promise<unknown> => request('POST', '/api/sign-out')
 
 /** Where the browser goes to sign in with the other service; it comes back to `next`. */
@@ -85,6 +90,16 @@ export interface Token {
   created_at: string
   expires_at: string | null
   used_at: string | null
+}
+
+/** As administrators see it. */
+export interface IssuedToken extends Token {
+  /** Whose it is; the name alone where it is a program's. */
+  person: PersonRef
+  /** It may do everything. */
+  administrator: boolean
+  /** An administrator made it: it gives its roles whatever its person may do. */
+  by_operator: boolean
 }
 
 export interface NewToken {
@@ -236,6 +251,10 @@ export const invite = (invitation: {
 }): Promise<{ invitation: OpenInvitation; url: string }> => as(request('POST', '/api/admin/invitations', invitation))
 export const withdrawInvitation = (id: string): Promise<unknown> =>
   request('DELETE', `/api/admin/invitations/${part(id)}`)
+
+export const listAllTokens = async (): Promise<IssuedToken[]> =>
+  (await as<{ tokens: IssuedToken[] }>(request('GET', '/api/admin/tokens'))).tokens
+export const revokeAnyToken = (id: string): Promise<unknown> => request('DELETE', `/api/admin/tokens/${part(id)}`)
 
 export const listAudit = (
   filter: AuditFilter,

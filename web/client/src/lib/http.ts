@@ -35,11 +35,17 @@ const MINUTE_SECONDS = 60
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
-export async function request(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+export async function request(
+  method: Method,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  headers: Record<string, string> = {},
+): Promise<unknown> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
-  const init: RequestInit = { method, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }
+  const init: RequestInit = { method, headers, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }
   if (body !== undefined) {
-    init.headers = { 'Content-Type': 'application/json' }
+    init.headers = { ...headers, 'Content-Type': 'application/json' }
     init.body = JSON.stringify(body)
   }
   let response: Response

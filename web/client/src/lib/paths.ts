@@ -6,11 +6,19 @@ export const JOIN = '/join'
 export const ACCOUNT = '/account'
 export const ADMIN_PEOPLE = '/admin/people'
 export const ADMIN_DOCUMENTS = '/admin/documents'
+export const ADMIN_TOKENS = '/admin/tokens'
 export const ADMIN_AUDIT = '/admin/audit'
 
 /** The sign-in page that leads back to `next` afterwards. */
 export function signInPath(next: string): string {
   return next === '/' ? SIGN_IN : `${SIGN_IN}?next=${encodeURIComponent(next)}`
+}
+
+/** The page of another product that leads back to `here`, an absolute address, with a token behind it. */
+export function loginPath(loginUrl: string, here: string): string {
+  const url = new URL(loginUrl)
+  url.searchParams.set('next', here)
+  return url.href
 }
 
 /**
@@ -38,6 +46,17 @@ export function takeSecret(name?: string): string | null {
   if (secret === null || secret === '') return secretOf(history.state)
   history.replaceState({ secret }, '', location.pathname + location.search)
   return secret
+}
+
+/**
+ * The token behind `#token=`, which another product has put there. It leaves the address bar and what the browser
+ * remembers of this page; a reload does not find it.
+ */
+export function takeToken(): string | null {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token')
+  if (token === null || token === '') return null
+  history.replaceState(null, '', location.pathname + location.search)
+  return token
 }
 
 /** It has served its purpose. */

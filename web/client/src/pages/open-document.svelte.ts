@@ -80,6 +80,8 @@ export class OpenDocument {
   })
   #consulting = false
   #consultTimer: ReturnType<typeof setTimeout> | undefined
+  /** A document of which the server knows nothing was connected to all the same. */
+  #offered = false
   /** The server has named the epoch that the session goes by. */
   #confirmed = false
   /** There was a connection before this one: much may have happened since. */
@@ -129,6 +131,7 @@ export class OpenDocument {
   }
 
   async start(): Promise<void> {
+    if (me.bringing && (await this.#whoAmI()) === null) return
     const known = me.ownsCopies ? readKnown(this.id) : null
     if (known !== null) this.#begin().openCopy(known.epoch)
     await this.#useLink()
@@ -306,14 +309,17 @@ export class OpenDocument {
   }
 
   #heedRefusal(status: number): void {
-    if (status !== NOT_FOUND || readKnown(this.id) === null) {
+    // The server has lost what this device holds: nothing is there to be doubled, so offer the copy, if it lets us. Or,
+    // where another product says who may do what, the document comes into being when somebody who may connects.
+    const offers = readKnown(this.id) !== null || (me.info?.auth === 'jwt' && !this.#offered)
+    if (status !== NOT_FOUND || !offers) {
       this.#refuse(status)
       return
     }
-    // The server has lost what this device holds. Nothing is there to be doubled: offer the copy, if it lets us.
+    this.#offered = true
     forgetKnown(this.id)
     this.#confirmed = false
-    void this.session?.connect()
+    void (this.session ?? this.#begin()).connect()
   }
 
   #refuse(status: number): void {

@@ -53,7 +53,7 @@ export function createProvider(options: ProviderOptions): Provider {
   const send = (frame: Uint8Array<ArrayBuffer>): void => {
     if (provider.ws?.readyState === WebSocket.OPEN) provider.ws.send(frame)
   }
-  /** What was sent while only reading was allowed was dropped, some of it without a word: exchange everything again. */
+  /** What was sent while only reading was allowed was dropped: exchange everything again. */
   const reconnect = (): void => {
     provider.disconnect()
     provider.connect()

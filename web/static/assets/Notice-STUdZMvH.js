@@ -1,1 +1,0 @@
-import{J as e,N as t,S as n,W as r,X as i,Z as a,at as o,j as s,k as c}from"./disclose-version-aHAXF2iw.js";var l=t(`<section role="status" class="svelte-1okvk6k"><h2 class="svelte-1okvk6k"> </h2> <p class="svelte-1okvk6k"><!></p></section>`);function u(t,u){var d=l(),f=e(d),p=i(f,!0),m=a(f,2),h=e(m);n(h,()=>u.children),o(m),o(d),r(()=>c(p,u.title)),s(t,d)}export{u as t};
