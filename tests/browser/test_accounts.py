@@ -305,11 +305,13 @@ async def test_everybody_sees_their_tokens_and_administrators_all(house: House, 
     # By keyboard: the only button of the only row, then the dialog's.
     await row.get_by_role("button").focus()
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("dialog", name="Revoke “Nightly”?")).to_be_visible()
+    dialog = page.get_by_role("dialog", name="Revoke “Nightly”?")
+    await expect(dialog).to_be_visible()
     await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
     await expect(row.get_by_role("button", name="Revoke the token Nightly of Toke")).to_be_focused()
     await page.keyboard.press("Enter")
-    await page.get_by_role("dialog").get_by_role("button", name="Revoke").press("Enter")
+    await dialog.get_by_role("button", name="Revoke").press("Enter")
     await expect(page.get_by_text("No such token.")).to_be_visible()
     assert (await call(ben, "GET", "me/tokens"))["tokens"] == []
 
