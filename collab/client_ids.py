@@ -7,7 +7,8 @@ whatever comes second under a clock that is taken is absorbed. So while a connec
     - if it announces none, the first id under which it types: adds edits by an update, not by a sync step 2.
 
 A client's sync step 2 brings whatever the document lacks, other people's edits included; after a crash of the server
-that is how edits come back whose authors have not reconnected yet. Carrying them gives no claim to their ids. Nor do
+that is how edits come back whose authors have not reconnected yet. Those of authors who have are left to them, and the
+rest is taken (`collab.turns`). Carrying edits gives no claim to their ids. Nor do
 updates of a client that has announced another id: it may pass on what reached it from a peer.
 """
 
@@ -39,10 +40,17 @@ class ClientIds:
         found = []
         for client, _, end in scanned.ranges:
             if end > clocks.get(client, 0):
-                owner = self._owners.get(ClientId(client)) or self._awareness.owner(ClientId(client))
+                owner = self._owner(client)
                 if owner is not None and owner is not session:
                     found.append(owner)
         return found
+
+    def may_bring(self, session: Session, client: int) -> bool:
+        """Whether no other connection owns `client`."""
+        return self._owner(client) in (None, session)
+
+    def _owner(self, client: int) -> Session | None:
+        return self._owners.get(ClientId(client)) or self._awareness.owner(ClientId(client))
 
     def announced_by_another(self, session: Session, scanned: ScannedUpdate, clocks: dict[int, int]) -> bool:
         """Whether another connection announces an id under which `scanned` adds edits as its own."""

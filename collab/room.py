@@ -3,7 +3,8 @@
 R1  Nothing reaches the Doc unscanned, and nothing that would leave something pending: an update that builds on
     edits the document does not have is held, bounded, and its sender is asked for the missing part.
 R2  New edits under a client id that another open connection owns are held until that connection sent them
-    itself or is gone; a connection that does not answer a probe is gone.
+    itself or is gone; a connection that does not answer a probe is gone. Of a sync step 2 that is held, what nobody
+    else owns is taken as soon as it attaches.
 R3  What arrived since the last flush is applied as one update, relayed as one frame, and put into the log as one
     batch. The relay does not wait for the log; acknowledgements do.
 R4  A slow reader leaves the fan-out and later gets one diff from the state it had.
@@ -36,7 +37,7 @@ from collab.limits import RoomLimits
 from collab.live import LiveDocument, sift
 from collab.messages import Dialect
 from collab.ports import Clock, FrameEncoder, LoadedDocument, NewUpdate, StoredUpdate, Timer
-from collab.scanner import ScannedUpdate
+from collab.scanner import ScannedUpdate, scan_update
 from collab.session import Held, Session
 from collab.stats import Stats
 from collab.types import ClientId, DocumentId, Grant, Seq
@@ -124,6 +125,7 @@ class Room:
         self._awareness: AwarenessTable[Session] = AwarenessTable()
         self._ids = ClientIds(self._awareness)
         self._waiting = Waiting(limits)
+        self._retrying = False
         self._backlog: list[tuple[Session, bytes]] = []
         self._backlog_bytes = 0
         self._pending: list[Pending] = []
@@ -461,6 +463,8 @@ class Room:
         self._probe(held, owners)
         if not owners:
             self._ask(session)
+        if held.sections is not None:
+            self._retry_waiting()
 
     def _probe(self, held: Held, owners: list[Session]) -> None:
         """Ask whoever keeps an update from being taken whether they are still there, once each."""
@@ -476,8 +480,32 @@ class Room:
             session.send(session.dialect.sync_step_1(self.live.vector()))
 
     def _retry_waiting(self) -> None:
-        if self._waiting and self.closed is None:
+        if not self._waiting or self.closed is not None or self._retrying:
+            return
+        self._retrying = True
+        try:
             self._waiting.retry(self._accept_held)
+            while not self.reloading and self._waiting.take_turns(
+                self.live.clocks, self._ids.may_bring, self._accept_piece
+            ):
+                self._waiting.retry(self._accept_held)
+        finally:
+            self._retrying = False
+
+    def _accept_piece(self, session: Session, payload: bytes, repeats: bool) -> bool:
+        if repeats and self.live.knows(payload):
+            session.batch = self._newest_batch()
+            return True
+        scanned = scan_update(payload)
+        alone = repeats and scanned.deletes
+        if alone:
+            self.flush()
+        if self.reloading or not self.live.attaches(scanned):
+            return False
+        self._accept(session, session.grant.user_id, payload, scanned, types=False)
+        if alone:
+            self.flush(news_only=True)
+        return True
 
     def _accept_held(self, session: Session, held: Held) -> bool:
         live = self.live
@@ -664,15 +692,29 @@ class Room:
         batch, self._batch = self._batch, None
         good, bad = sift(self.live.state(), [(entry, entry[2]) for entry in pending])
         self.reloading = False
+        self._retrying = True  # What waits comes after what was accepted.
         for session, _, _ in bad:
             if session is not None:
                 session.end(MalformedMessage("an update cannot be applied to this document"))
-        for entry in good:
+        for nth, entry in enumerate(good):
+            if not self.live.attaches(scan_update(entry[2])):
+                if entry[0] is not None:
+                    entry[0].end(RoomClosed("an edit that yours builds on could not be applied; connect again"))
+                continue
             self._pending, self._batch = [entry], Batch()
             self._flush_updates(news_only=False)
-        self.live.refresh_clocks()
-        if batch is not None:
+            if self.reloading:
+                self._pending += good[nth + 1 :]
+                break
+            self.live.refresh_clocks()
+        self._retrying = False
+        if batch is not None and self._batch is not None:
+            self._batch.when_done.append(batch.finish)
+        elif batch is not None:
             self._settle(batch)
+        if self.reloading:
+            return
+        self._retry_waiting()
         for session in list(self.sessions):
             self._ask(session)
         backlog, self._backlog, self._backlog_bytes = self._backlog, [], 0

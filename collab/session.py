@@ -29,6 +29,7 @@ from collab.types import ClientId, Grant
 if TYPE_CHECKING:
     from collab.committer import Batch, Outcome
     from collab.room import Room
+    from collab.turns import Sections
 
 READ_ONLY = "you may read this document, not change it"
 
@@ -36,7 +37,7 @@ READ_ONLY = "you may read this document, not change it"
 class Held:
     """An update that waits for edits it builds on, or for its client id to be free."""
 
-    __slots__ = ("contested", "from_sync", "payload", "probed", "scanned", "since")
+    __slots__ = ("contested", "from_sync", "payload", "probed", "scanned", "sections", "since")
 
     def __init__(
         self, payload: bytes, scanned: ScannedUpdate, since: float, *, contested: bool, from_sync: bool
@@ -49,6 +50,8 @@ class Held:
         """It adds edits under a client id that another connection owned when it came."""
         self.probed: list[Session] = []
         """Connections that were asked for a sign of life because they own a client id of it."""
+        self.sections: Sections | None = None
+        """It by client, if it is a sync step 2 of which a part may be taken."""
 
 
 class Session:

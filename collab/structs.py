@@ -51,21 +51,21 @@ class StructTable:
         self._starts: dict[int, list[int]] = {}
         self._first: dict[int, int] = {}
         self.update = update
-        count, position = _var_uint(update, 0)
+        count, position = read_var_uint(update, 0)
         for _ in range(count):
             position = self._read_section(update, position)
         self._deletions = position
 
     def _read_section(self, data: bytes, position: int) -> int:
-        count, position = _var_uint(data, position)
-        client, position = _var_uint(data, position)
-        clock, position = _var_uint(data, position)
+        count, position = read_var_uint(data, position)
+        client, position = read_var_uint(data, position)
+        clock, position = read_var_uint(data, position)
         # the scan has held it to its limits already
         allowance = Allowance(depth=len(data), name_bytes=len(data), values=len(data))
         starts = self._starts[client] = []
         self._first[client] = len(self.structs)
         for _ in range(count):
-            struct, position = _read_struct(data, position, client, clock, allowance)
+            struct, position = read_struct(data, position, client, clock, allowance)
             if struct.length:
                 starts.append(clock)
                 self.structs.append(struct)
@@ -96,14 +96,7 @@ class StructTable:
 
     def deletions(self) -> Iterator[tuple[int, int, int]]:
         """Client, first clock and end of everything it deletes."""
-        count, position = _var_uint(self.update, self._deletions)
-        for _ in range(count):
-            client, position = _var_uint(self.update, position)
-            ranges, position = _var_uint(self.update, position)
-            for _ in range(ranges):
-                start, position = _var_uint(self.update, position)
-                length, position = _var_uint(self.update, position)
-                yield client, start, start + length
+        return read_deletions(self.update, self._deletions)
 
     def anchors(self) -> list[int | None]:
         """For each struct the index of the one that says its parent: itself, or one it came to stand beside.
@@ -175,23 +168,37 @@ class StructTable:
                 raise MalformedMessage("an item's parent is not a shared type")
 
 
-def _var_uint(data: bytes, position: int) -> tuple[int, int]:
+def read_deletions(update: bytes, position: int) -> Iterator[tuple[int, int, int]]:
+    """Client, first clock and end of everything deleted by the delete set at `position`."""
+    count, position = read_var_uint(update, position)
+    for _ in range(count):
+        client, position = read_var_uint(update, position)
+        ranges, position = read_var_uint(update, position)
+        for _ in range(ranges):
+            start, position = read_var_uint(update, position)
+            length, position = read_var_uint(update, position)
+            yield client, start, start + length
+
+
+def read_var_uint(data: bytes, position: int) -> tuple[int, int]:
+    """An integer of an update that passed the scan, and the position after it."""
     value = data[position]
     position += 1
     return read_long_var_uint(data, position) if value > 127 else (value, position)
 
 
 def _read_id(data: bytes, position: int) -> tuple[Id, int]:
-    client, position = _var_uint(data, position)
-    clock, position = _var_uint(data, position)
+    client, position = read_var_uint(data, position)
+    clock, position = read_var_uint(data, position)
     return (client, clock), position
 
 
-def _read_struct(data: bytes, position: int, client: int, clock: int, allowance: Allowance) -> tuple[Struct, int]:
+def read_struct(data: bytes, position: int, client: int, clock: int, allowance: Allowance) -> tuple[Struct, int]:
+    """The struct at `position`, and the position after it."""
     info = data[position]
     position += 1
     if info in (GC, SKIP):
-        length, position = _var_uint(data, position)
+        length, position = read_var_uint(data, position)
         return Struct(info, client, clock, length, None, None, None, None, -1, position), position
     origin = right_origin = None
     parent: Id | str | None = None

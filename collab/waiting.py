@@ -4,11 +4,13 @@ An update waits because it builds on edits the document does not have, or becaus
 another open connection owns. Its sender keeps its acknowledgements until nothing of it waits any more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from collab.errors import ClientIdInUse, CollabError, LimitExceeded, UpdateGap
 from collab.limits import RoomLimits
+from collab.scanner import scan_update
 from collab.session import Held, Session
+from collab.turns import SPLIT_STRUCTS_MAX, Part, in_turns, split, takable
 
 
 class Waiting:
@@ -30,10 +32,58 @@ class Waiting:
             raise LimitExceeded("too many updates that build on edits this document does not have")
         session.held.append(held)
         self._sessions[session] = None
+        if held.from_sync and held.scanned.structs <= SPLIT_STRUCTS_MAX:
+            held.sections = split(held.payload)
 
     def discard(self, session: Session) -> None:
         session.held.clear()
         self._sessions.pop(session, None)
+
+    def take_turns(
+        self,
+        clocks: Mapping[int, int],
+        may_bring: Callable[[Session, int], bool],
+        accept: Callable[[Session, bytes, bool], bool],
+    ) -> bool:
+        """Offer to `accept` what may be taken of the sync steps 2 that wait, in an order in which all of it attaches.
+
+        Args:
+            may_bring: whether nobody else owns a client id.
+            accept: takes an update of a session, at least one for each; with `True`, one that only repeats which
+                deletions there are.
+
+        Returns:
+            Whether anything has changed: call `retry`.
+        """
+        parts = {
+            part: (session, held)
+            for session in self._sessions
+            for held in session.held
+            if (part := _part(session, held, clocks, may_bring)) is not None
+        }
+        parts = {part: parts[part] for part in takable(clocks, list(parts))}
+        pieces, stuck = in_turns(clocks, list(parts))
+        while stuck:
+            for part in stuck:
+                parts.pop(part)[1].sections = None  # as a whole, or it would be walked through at every flush
+            parts = {part: parts[part] for part in takable(clocks, list(parts))}
+            pieces, stuck = in_turns(clocks, list(parts))
+        bringing = set()
+        for part, payload in pieces:
+            session = parts[part][0]
+            if payload[0]:
+                bringing.add(part)
+            try:
+                if not accept(session, payload, part not in bringing):
+                    return False
+            except CollabError as error:
+                session.end(error)
+                return True
+        for part, (session, held) in parts.items():
+            if held in session.held:
+                at = session.held.index(held)
+                session.held[at : at + 1] = _rest(part, held)
+        return bool(parts)
 
     def retry(self, accept: Callable[[Session, Held], bool]) -> None:
         """Offer everything to `accept`, in order, until it takes no more."""
@@ -49,6 +99,7 @@ class Waiting:
                     progress = True
         except CollabError as error:
             session.end(error)
+            progress = True  # what it owned is free
         if not session.held and session in self._sessions:
             del self._sessions[session]
             session.release_acks()
@@ -63,3 +114,27 @@ class Waiting:
                 session.end(ClientIdInUse("another open connection uses this client id"))
             elif expired is not None:
                 session.end(UpdateGap("updates build on edits that never came; sync again"))
+
+
+def _part(
+    session: Session, held: Held, clocks: Mapping[int, int], may_bring: Callable[[Session, int], bool]
+) -> Part | None:
+    """What may be taken of it, if that brings anything."""
+    if held.sections is None:
+        return None
+    own = tuple(section for section in held.sections.sections if may_bring(session, section.client))
+    if not held.sections.deletes and all(section.end <= clocks.get(section.client, 0) for section in own):
+        return None
+    return Part(held.sections, own)
+
+
+def _rest(part: Part, held: Held) -> list[Held]:
+    """What of it others have to bring."""
+    others = {section.client for section in part.whole.sections} - {section.client for section in part.sections}
+    if not others:
+        return []
+    payload = part.whole.only(others)
+    rest = Held(payload, scan_update(payload), held.since, contested=True, from_sync=True)
+    rest.probed = held.probed
+    rest.sections = split(payload)
+    return [rest]

@@ -546,6 +546,195 @@ def test_passing_on_what_came_from_a_peer_gives_no_claim_to_its_id(world: World)
     assert world.stored_text() == "b1 b2"
 
 
+def exchange(*peers: Peer) -> None:
+    """What a server relayed before it died, to everybody, without committing it."""
+    updates = [update for peer in peers for update in peer.outbox]
+    for peer in peers:
+        for update in updates:
+            peer.doc.apply_update(update)
+        peer.outbox.clear()
+
+
+def come_back(world: World, *peers: Peer) -> None:
+    """Everybody is connected and has said who he is before anybody's sync step 2 arrives."""
+    for clock, peer in enumerate(peers, 1):
+        peer.attach()
+        peer.announce(peer.doc.client_id, clock)
+        world.peers.append(peer)
+
+
+@pytest.mark.rule("R2")
+def test_two_who_bring_back_each_others_lost_edits_do_not_wait_for_each_other(world: World) -> None:
+    """Found by the checker: the server was killed after it had relayed what two people wrote in turns, before it
+    committed any of it. Both came back at once, and the sync step 2 of each held the other's edits as well. Both were
+    held, because the other was connected and had not sent his: after 10 s one was closed with 1008.
+    """
+    anna, ben = (Peer(world, client_id=n, user=name) for n, name in ((4, "anna"), (5, "ben")))
+    for word in ("one ", "two ", "three "):
+        for peer in (anna, ben):
+            peer.text.insert(len(peer.text) // 2, word)
+            exchange(anna, ben)
+    del ben.text[3:7]
+    exchange(anna, ben)
+
+    come_back(world, anna, ben)
+    anna.pull()
+    anna.ask_ack(1)
+    assert world.room.live.clocks == {}, "nothing of it attaches without what ben wrote"
+    ben.pull()
+    ben.ask_ack(1)
+    world.clock.advance()
+    anna.pull()
+    ben.pull()
+    assert anna.acks == ben.acks == []
+    world.settle()
+
+    assert world.stored_text() == str(anna.text) == str(ben.text)
+    assert anna.acks == ben.acks == [b"\x01"]
+    assert not world.room.expire_held()
+    live = LiveDocument([])
+    for row in world.log.rows:
+        assert live.attaches(scan_update(row.payload)), "rows are replayed one after the other"
+        live.apply([row.payload])
+        live.refresh_clocks()
+    assert [row.user_id for row in world.log.rows[:4]] == ["anna", "ben", "anna", "ben"]
+
+
+@pytest.mark.rule("T1")
+def test_of_what_somebody_brings_back_all_is_taken_or_nothing(world: World) -> None:
+    """Anna's second transaction builds on something of Carl's, who is connected and has not sent it yet: a crash just
+    now must not leave half of hers."""
+    anna, ben, carl = (Peer(world, client_id=n) for n in (4, 5, 6))
+    carl.text.insert(0, "carl")
+    exchange(anna, ben, carl)
+    with anna.doc.transaction():
+        anna.doc.get("notes", type=Text).insert(0, "see the text")
+        anna.text.insert(2, "anna")
+    exchange(anna, ben, carl)
+
+    come_back(world, anna, ben, carl)
+    anna.pull()
+    ben.pull()
+    world.clock.advance()
+    assert world.room.live.clocks == {}
+    carl.pull()
+    world.settle()
+    assert world.stored_text() == "caannarl"
+    assert not world.room.expire_held()
+
+
+@pytest.mark.rule("R2")
+def test_somebodys_own_edits_are_taken_at_once_though_he_also_brings_anothers(world: World) -> None:
+    """A connected client's edits come from that client alone, also beside others in one sync step 2."""
+    victim = world.peer(client_id=77)
+    victim.announce(77, 1)
+    thief = Peer(world, client_id=5)
+    fake = Doc[Text](client_id=77)
+    fake.get("text", type=Text).insert(0, "stolen")
+    thief.doc.apply_update(fake.get_update())
+    thief.outbox.clear()
+    thief.doc.get("notes", type=Text).insert(0, "his own")
+    come_back(world, thief)
+    thief.pull()
+    thief.ask_ack(1)
+    victim.text.insert(0, "mine")
+    world.settle()
+    assert world.room.live.clocks == {5: 7, 77: 4}
+    assert world.stored_text() == "mine"
+    assert thief.acks == []
+
+
+@pytest.mark.rule("R2")
+def test_what_is_left_of_a_sync_step_2_is_taken_when_its_author_is_gone(world: World) -> None:
+    anna, carl = Peer(world, client_id=4), Peer(world, client_id=6)
+    carl.text.insert(0, "carl")
+    exchange(anna, carl)
+    anna.text.insert(0, "anna ")
+    anna.doc.get("notes", type=Text).insert(0, "also")
+    come_back(world, anna, carl)
+    anna.pull()
+    anna.ask_ack(1)
+    carl.drop()
+    world.settle()
+    assert world.stored_text() == "anna carl"
+    assert anna.acks == [b"\x01"]
+
+
+@pytest.mark.rule("R2")
+def test_a_deletion_that_comes_back_within_its_item_reaches_those_who_still_have_the_item(world: World) -> None:
+    """Found by simulation while two learned to bring back each other's edits: what Ben had written and then deleted
+    came back as an item that is deleted, and his deletions by themselves, after it, were no news to the server. Anna,
+    who had seen the item and not its deletion, was never told.
+    """
+    anna, ben = Peer(world, client_id=4), Peer(world, client_id=5)
+    ben.text.insert(0, "gone")
+    exchange(anna, ben)
+    anna.text.insert(0, "anna ")
+    exchange(anna, ben)
+    ben.text.insert(9, " ben")
+    del ben.text[5:9]
+    ben.outbox.clear()
+
+    come_back(world, anna, ben)
+    anna.pull()
+    ben.pull()
+    world.settle()
+    assert str(anna.text) == str(ben.text) == world.stored_text() == "anna  ben"
+
+
+@pytest.mark.rule("R3")
+def test_what_another_brings_at_the_same_moment_is_acknowledged_after_its_commit(world: World) -> None:
+    """Anna and Carla both bring what Dora wrote, who is not here. It is taken from Anna as soon as Ben has brought what
+    it builds on, and none of what Carla sent is new any more; but it is not saved yet either."""
+    anna, ben, carla, dora = (Peer(world, client_id=n) for n in (4, 5, 6, 7))
+    for peer in (anna, ben, anna, dora):
+        peer.text += "x"
+        exchange(anna, ben, carla, dora)
+    come_back(world, anna, ben, carla)
+    for peer in (anna, carla, ben):
+        peer.pull()
+        peer.ask_ack(1)
+    world.clock.advance(0.03)
+    assert world.room.live.clocks == {4: 2, 5: 1, 7: 1}
+    carla.pull()
+    assert carla.acks == []
+    world.settle()
+    assert carla.acks == anna.acks == ben.acks == [b"\x01"]
+
+
+@pytest.mark.rule("R2")
+def test_everybody_coming_back_with_the_same_deletions_stores_them_once(world: World) -> None:
+    """All hold what two have to bring, so all are held; of most there is nothing but the deletions they know of."""
+    anna, ben = Peer(world, client_id=4), Peer(world, client_id=5)
+    for kept in range(50):
+        anna.text += "ab"
+        del anna.text[kept : kept + 1]
+    world.peers = [anna.attach()]
+    world.settle()
+    anna.drop()
+    world.peers.clear()
+    rows = len(world.log.rows)
+    ben.doc.apply_update(anna.doc.get_update())
+    ben.outbox.clear()
+    anna.text += "lost"
+    exchange(anna, ben)
+    ben.text += "lost too"
+    exchange(anna, ben)
+    copies = [Peer(world) for _ in range(5)]
+    for copy in copies:
+        copy.doc.apply_update(anna.doc.get_update())
+        copy.outbox.clear()
+    come_back(world, anna, ben, *copies)
+    for peer in (*copies, anna, ben):
+        peer.pull()
+        peer.ask_ack(1)
+        world.clock.advance(0.03)
+    world.settle()
+    assert world.stored_text() == "b" * 50 + "lostlost too"
+    assert all(peer.acks == [b"\x01"] for peer in world.peers)
+    assert len(world.log.rows) - rows == 2, "one for each author"
+
+
 # -- presence --------------------
 
 
@@ -746,13 +935,85 @@ def test_after_a_panic_the_document_goes_on_without_the_update_that_caused_it(
     assert world.log.reloads == 1
     good.text += "meanwhile"
     good.push()
-    rows = [StoredUpdate(Seq(i + 1), None, 0, row.payload) for i, row in enumerate(world.log.rows)]
-    world.room.reloaded(LoadedDocument("e", None, rows, Seq(len(rows))))
+    world.room.reloaded(loaded_again(world))
     world.settle()
     assert bad.connection.close_code == 1007
     assert good.session.open
     assert good.acks == [b"\x05"]
     assert str(good.text) == world.stored_text() == "committed relayed pending meanwhile"
+
+
+def loaded_again(world: World) -> LoadedDocument:
+    rows = [StoredUpdate(Seq(i + 1), None, 0, row.payload) for i, row in enumerate(world.log.rows)]
+    return LoadedDocument("e", None, rows, Seq(len(rows)))
+
+
+@pytest.mark.rule("R5")
+def test_what_a_panic_sets_free_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent what pycrdt cannot take is closed, and so frees a client id that somebody else waits for. What had
+    waited was accepted in the middle of going on with what had been accepted before, and overwritten by it."""
+    culprit, waiting, other = world.peer(client_id=77), world.peer(client_id=77), world.peer(client_id=5)
+    culprit.text.insert(0, "a")
+    world.settle()
+    waiting.text += "b"
+    waiting.push()
+    waiting.ask_ack(1)
+    other.doc.get("notes", type=Text).insert(0, "pending")
+    poison = Doc[Text](client_id=666)
+    poison.get("text", type=Text).insert(0, "poison")
+    original = LiveDocument.apply
+
+    def panics(live: LiveDocument, updates: list[bytes]) -> bytes:
+        if any(b"poison" in update for update in updates):
+            raise Panicked("block parent")
+        return original(live, updates)
+
+    monkeypatch.setattr(LiveDocument, "apply", panics)
+    other.push()
+    other.ask_ack(1)
+    culprit.send(Y_WEBSOCKET.update(poison.get_update()))
+    world.clock.advance(0.03)
+    assert world.log.reloads == 1
+    world.room.reloaded(loaded_again(world))
+    world.settle()
+    assert world.stored_text() == "ab"
+    assert waiting.acks == other.acks == [b"\x01"]
+
+
+@pytest.mark.rule("R5")
+def test_a_panic_while_going_on_after_a_panic_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = world.peer(client_id=4), world.peer(client_id=5)
+    world.settle()
+    panics = {2: "when it is applied", 5: "when it is applied once more, after it was tried on a scratch document"}
+    calls = 0
+    original = LiveDocument.apply
+
+    def apply(live: LiveDocument, updates: list[bytes]) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls in panics:
+            raise Panicked(panics[calls])
+        return original(live, updates)
+
+    monkeypatch.setattr(LiveDocument, "apply", apply)
+    a.text += "first "
+    a.push()
+    world.clock.advance()
+    for peer, word in ((a, "second "), (b, "third ")):
+        peer.pull()
+        peer.text += word
+        peer.push()
+        peer.ask_ack(1)
+    world.clock.advance()
+    for reload in (1, 2):
+        assert world.log.reloads == reload
+        world.room.reloaded(loaded_again(world))
+    world.log.commit(world.room)
+    assert sorted(world.stored_text().split()) == ["first", "second", "third"], "nobody has had to send it again"
+    world.settle()
+    assert str(a.text) == str(b.text) == world.stored_text()
+    assert sorted(world.stored_text().split()) == ["first", "second", "third"]
+    assert a.acks == b.acks == [b"\x01"]
 
 
 # -- checkpoints and other writers --------------------
