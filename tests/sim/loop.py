@@ -1,7 +1,10 @@
 """An event loop whose time stands still while anything can run, and jumps to the next timer when nothing can."""
 
 import asyncio
+import heapq
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 
 class Deadlock(AssertionError):
@@ -9,12 +12,15 @@ class Deadlock(AssertionError):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs callbacks in asyncio's order. A step is one turn: between two awaits of anything there is at least one."""
+    """Runs callbacks one by one, in asyncio's order. A step is one callback: whatever happens between two awaits of
+    one task is one step, so that an action before every step comes between any two awaits."""
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._selector = self
         self.steps = 0
         self.at_step: dict[int, Callable[[], None]] = {}
         """What to do before a step, by its number."""
@@ -22,20 +28,34 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    # What BaseEventLoop asks of its selector and of its subclasses.
-
-    def select(self, timeout: float | None) -> list[object]:
-        if timeout is None:
-            raise Deadlock(f"nothing is left to run at {self._now:.3f} s")
-        self._now += timeout
-        return []
+    # What asyncio's own loop does in one turn, without the operating system.
 
     def _run_once(self) -> None:
+        ready = self._ready
+        if not ready:
+            self._next_timer()
+        handle = ready.popleft()
+        if handle.cancelled():
+            return
         self.steps += 1
-        action = self.at_step.pop(self.steps, None)
-        if action is not None:
+        if self.at_step and (action := self.at_step.pop(self.steps, None)) is not None:
             action()
-        super()._run_once()  # type: ignore[misc]
+        if not handle.cancelled():
+            handle._run()
+
+    def _next_timer(self) -> None:
+        scheduled = self._scheduled
+        while scheduled:
+            timer = heapq.heappop(scheduled)
+            timer._scheduled = False  # type: ignore[attr-defined]
+            if not timer.cancelled():
+                self._now = max(self._now, timer.when())
+                self._ready.append(timer)
+                return
+        raise Deadlock(f"nothing is left to run at {self._now:.3f} s")
+
+    def _timer_handle_cancelled(self, _handle: Any) -> None:
+        pass
 
     def _process_events(self, _events: object) -> None:
         pass
