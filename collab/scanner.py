@@ -4,7 +4,8 @@ Why it exists: bytes that pycrdt does not check can end the process (deeply nest
 reserve gigabytes (declared counts), be applied as something else (v2 encoding, clocks beyond 32 bits), or leave edits
 waiting for ever. No exception can be caught for the first two.
 
-Rule S1: whatever pycrdt and Yjs write is accepted. What Yjs and yrs read differently is refused.
+Rule S1: whatever pycrdt and Yjs write is accepted. What Yjs and yrs read differently is refused, and so is what pycrdt
+writes when it is told to insert in the middle of a character: no other replica can ever integrate that.
 Rule S2: whatever is accepted, pycrdt survives: it decodes it, and ends neither in a crash nor in a loop. It may still
 panic or raise on an update that contradicts the document it is applied to; callers keep a guard for that.
 Rule S3: an update applied to a document whose state vector covers `needs`, and reaches the start of every range, leaves

@@ -319,6 +319,9 @@ pycrdt, given them in this order, misses x for ever. A server holds back or refu
 
 BAD_ORDER_RESULT = {"x": 2.0, "y": 1.0}
 
+SELF_ORIGIN = update(section(7, 3, text("hello", origin=(7, 2), right_origin=(7, 3))))
+"""What pycrdt writes when it is told to insert two bytes into a character of four: the item is its own right origin."""
+
 SHARED_STATE = update(section(_CLIENT, 0, text("a\U0001f600b")))
 """Text "t" with an emoji, by client 7: what the next ones contradict or damage."""
 

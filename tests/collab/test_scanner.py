@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from pycrdt import Doc, Map, get_update, merge_updates
+from pycrdt import Doc, Map, Text, get_update, merge_updates
 
 from collab.codec import decode_state_vector, encode_state_vector
 from collab.errors import LimitExceeded, MalformedMessage, ProtocolError
@@ -33,6 +33,7 @@ from tests.hostile import (
     NULL,
     PARENT_IS_TEXT_THERE,
     REFUSED,
+    SELF_ORIGIN,
     SHARED_STATE,
     STRING,
     TYPE,
@@ -338,6 +339,30 @@ def test_whatever_pycrdt_writes_is_accepted(rng: random.Random) -> None:
         written.extend((person.doc.get_update(), person.doc.get_update(state_vector)))
     for data in written:
         scan_update(data)
+
+
+def test_what_pycrdt_writes_when_it_inserts_in_the_middle_of_a_character_is_refused() -> None:
+    """pycrdt counts text in bytes of UTF-8. A program that counts characters inserts in the middle of an emoji, and
+    pycrdt writes a string whose right origin is the string itself: shown to its author, kept waiting for ever by
+    every other pycrdt, and an error in Yjs (`tests/interop/test_order.py`). To take it would be to lose it.
+    """
+    author: Doc[Text] = Doc(client_id=7)
+    updates: list[bytes] = []
+    subscription = author.observe(lambda event: updates.append(event.update))
+    words = author.get("text", type=Text)
+    words.insert(0, "\U0001f44b ")
+    words.insert(len("\U0001f44b "), "hello")
+    author.unobserve(subscription)
+    good, bad = updates
+    scan_update(good)
+    assert bad == SELF_ORIGIN
+    with pytest.raises(MalformedMessage):
+        scan_update(bad)
+    other: Doc[Text] = Doc()
+    for payload in updates:
+        other.apply_update(payload)
+    assert str(words) == "\U0001f44b hello"
+    assert str(other.get("text", type=Text)) == "\U0001f44b "
 
 
 def test_a_document_of_everything_is_accepted_by_yrs_too() -> None:

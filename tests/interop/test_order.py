@@ -9,8 +9,8 @@ from pycrdt import Map
 from tests.e2e.feed import read_all
 from tests.e2e.raw_client import RawClient
 from tests.e2e.replica import replay
-from tests.hostile import BAD_ORDER, BAD_ORDER_RESULT
-from tests.interop.node import Node
+from tests.hostile import BAD_ORDER, BAD_ORDER_RESULT, SELF_ORIGIN, section, text, update
+from tests.interop.node import DriverError, Node
 from tests.servers import ServerProcess
 from tests.support import eventually
 
@@ -46,3 +46,10 @@ async def test_three_clients_send_one_clients_updates_in_a_bad_order_and_end_wit
     assert (await node.replay(rows, maps=["m"])).replica == expected.replica
     async with RawClient(server, document) as newcomer:
         assert dict(newcomer.doc.get("m", type=Map).items()) == BAD_ORDER_RESULT
+
+
+async def test_yjs_does_not_take_an_item_that_is_its_own_right_origin(node: Node) -> None:
+    """pycrdt writes such items when it is told to insert in the middle of a character. The scanner refuses them."""
+    known = update(section(7, 0, text("\U0001f44b ")))
+    with pytest.raises(DriverError):
+        await node.replay([known, SELF_ORIGIN])
