@@ -90,7 +90,8 @@ def _print(report: Report) -> None:
     print(
         f"{report.seconds:.0f} s, {report.rounds} rounds: {report.operations} operations, "
         f"{report.acknowledged} acknowledged, {report.kills} kills, {report.readings} readings, "
-        f"{report.honesty_checks} acknowledgements looked up at once, {report.corrupted} chunks corrupted"
+        f"{report.honesty_checks} acknowledgements looked up at once, {report.backups} backups restored, "
+        f"{report.corrupted} chunks corrupted"
     )
     for what in ("faults", "crashes", "attacks"):
         counts = getattr(report, what)

@@ -115,7 +115,7 @@ def _writer_task_dies_silently() -> None:
         pass
 
     async def commit(original: Any, *arguments: Any) -> None:
-        if next(commits) > 20:
+        if next(commits) > 5:
             raise Died
         await original(*arguments)
 

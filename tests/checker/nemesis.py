@@ -23,8 +23,6 @@ _TIMES_MAX = 300
 
 FAULTS = ("kill", "crash", "restart", "pause", "cut", "abandon", "stall", "delay", "lock", "database", "reset")
 """What `--faults` chooses from; `lock` is SQLite's, `database` and `reset` are PostgreSQL's."""
-DEADLY = frozenset({"kill", "crash", "restart"})
-"""After these the server has to begin anew."""
 _WEIGHTS = {"kill": 8, "crash": 4, "restart": 1, "pause": 1, "cut": 2, "abandon": 1, "stall": 1, "delay": 2, "lock": 1}
 _WEIGHTS |= {"database": 2, "reset": 2}
 

@@ -1,12 +1,16 @@
 """Reads a document back in every way there is, and compares.
 
 Ways: every live client; a new client; SQL replay in pycrdt; the same rows in yjs; the rows merged into one update; the
-checkpoint and the rows after it; the REST export; the REST feed, row by row. Once the server is quiet all of them must
-hold the same content, state vector and deletions, with nothing pending.
+checkpoint and the rows after it; the REST export; history at the newest row; the REST feed, row by row. Once the server
+is quiet all of them must hold the same content, state vector and deletions, with nothing pending. Besides, history at a
+past row must be what the rows through that one make, and a restored backup must hold the first rows as they are, with
+all of them that could be read when the backup was begun.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -14,7 +18,7 @@ from pycrdt import Doc, merge_updates
 
 from tests.checker import elements
 from tests.checker.history import Element, History
-from tests.checker.invariants import Reading, Violated, Violation, check
+from tests.checker.invariants import Reading, Violated, Violation, check, violations
 from tests.checker.rows import Database, StoredRow
 from tests.checker.workload import Writer
 from tests.e2e.feed import read_all
@@ -22,6 +26,8 @@ from tests.e2e.raw_client import RawClient
 from tests.e2e.replica import Dump, new_doc, replay, state_vector
 from tests.interop.node import Node, YjsState
 from tests.servers import ServerProcess
+
+_PAST_STATES = 2
 
 
 @dataclass
@@ -33,6 +39,8 @@ class Reader:
     node: Node
     http: httpx.AsyncClient
     history: History
+    rng: Random
+    """Chooses the past rows at which history is asked."""
     readings: int = 0
     kinds: set[str] = field(default_factory=set)
 
@@ -57,8 +65,31 @@ class Reader:
         for source, state in states.items():
             self.examine(document, f"{source} {when}", _doc(state))
         content = await self._compare(document, when, payloads, states)
+        for _ in range(_PAST_STATES if rows else 0):
+            await self._past(document, when, payloads, self.rng.randint(1, len(rows)))
         self.readings += 1
         check(self.history, Reading(document, f"the rows in yjs {when}", elements.read_dump(content)))
+
+    async def restored(self, documents: Sequence[str], readable: dict[str, int], file: Path, restored: Path) -> None:
+        """A backup that was made under load, and the database it was restored into.
+
+        Args:
+            readable: how many rows of each document could be read before the backup was begun.
+            restored: an SQLite database.
+
+        Raises:
+            Violated.
+        """
+        for document in documents:
+            rows = await self.database.rows(document)
+            for source, path in (("a backup", file), ("a restored backup", restored)):
+                kept = await Database(path, None).rows(document)
+                if kept != rows[: len(kept)]:
+                    self._fail("append only", document, source, "its rows are not the first rows of the log")
+                if len(kept) < readable[document]:
+                    witness = f"row {readable[document]} could be read when it was begun, and it ends at {len(kept)}"
+                    self._fail("no loss", document, source, witness)
+                self.examine_part(document, source, replay(row.payload for row in kept))
 
     async def same_everywhere(self, document: str) -> None:
         """A document whose clients were corrupted on the way. Nobody knows what should be in it, and where the changed
@@ -87,6 +118,7 @@ class Reader:
             "merged updates": _merged(payloads),
             "checkpoint and tail": await self._cold(document, rows),
             "REST export": await self._export(document),
+            **({"history at head": await self._export(document, len(rows))} if rows else {}),
             "a new client": await self._newcomer(document),
         }
 
@@ -94,6 +126,13 @@ class Reader:
         self.readings += 1
         self.kinds.add(source.split(" c")[0] if source.startswith("the live") else source)
         check(self.history, Reading(document, source, elements.read(doc)))
+
+    def examine_part(self, document: str, source: str, doc: Doc[Any]) -> None:
+        """Of what was acknowledged something may be missing here, at the end; nothing else may be wrong."""
+        self.readings += 1
+        for violation in violations(self.history, Reading(document, source, elements.read(doc))):
+            if violation.invariant not in ("no loss", "no resurrection"):
+                raise Violated(violation)
 
     async def _rows(self, document: str) -> list[StoredRow]:
         """The log, read from the database, which must be what the feed gives and hold what was ever read before."""
@@ -120,8 +159,17 @@ class Reader:
         through, state = checkpoint
         return replay([state, *(row.payload for row in rows[through:])]).get_update()
 
-    async def _export(self, document: str) -> bytes:
-        answer = await self.http.get(self.server.document_url(document, "content"), params={"format": "yjs"})
+    async def _past(self, document: str, when: str, payloads: list[bytes], seq: int) -> None:
+        """History at one row is what the rows through it make."""
+        self.readings += 1
+        found = await self.node.replay([await self._export(document, seq)])
+        expected = await self.node.replay(payloads[:seq])
+        if found.replica != expected.replica:
+            self._fail("convergence", document, f"history at row {seq} {when}", _difference(found, expected))
+
+    async def _export(self, document: str, at: int | None = None) -> bytes:
+        asked = {"format": "yjs"} if at is None else {"format": "yjs", "at": str(at)}
+        answer = await self.http.get(self.server.document_url(document, "content"), params=asked)
         answer.raise_for_status()
         return answer.content
 
