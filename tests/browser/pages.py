@@ -1,5 +1,6 @@
 """People in front of the web app: pages in Chromium that fail the test for whatever goes wrong inside them."""
 
+import base64
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,6 +39,18 @@ _BLOCKS = """(text) => {
     const copy = text.cloneNode(true)
     for (const caret of copy.querySelectorAll('.collaboration-caret__caret')) caret.remove()
     return [...copy.children].map((block) => block.textContent)
+}"""
+
+_DEVICE_COPY = """async (document) => {
+    const answer = (request) => new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result)
+        request.onerror = () => reject(request.error)
+    })
+    const { name } = (await indexedDB.databases()).find(({ name }) => name.includes(`${document}@`))
+    const database = await answer(indexedDB.open(name))
+    const updates = await answer(database.transaction('updates').objectStore('updates').getAll())
+    database.close()
+    return updates.map((update) => btoa(String.fromCharCode(...update)))
 }"""
 
 
@@ -104,6 +117,10 @@ class Person:
             await eventually(same, "the text")
         except AssertionError:
             raise AssertionError(f"expected {text!r}, the page shows {await self.text()!r}") from None
+
+    async def copy_on_device(self, document: str) -> list[bytes]:
+        """The updates in this browser's IndexedDB, read without any code of the app."""
+        return [base64.b64decode(update) for update in await self.page.evaluate(_DEVICE_COPY, document)]
 
     async def name(self) -> str:
         """How the others see this person."""

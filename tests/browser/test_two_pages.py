@@ -9,14 +9,19 @@ from contextlib import closing
 import httpx
 import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
+from pycrdt import XmlFragment
 
+from collab.structs import read_deletions
 from tests.browser.conftest import Visit
 from tests.browser.pages import ARTIFACTS, PHONE, Person, same_text
+from tests.e2e.feed import read_all
+from tests.e2e.replica import replay, state_vector
 from tests.servers import ServerProcess, StartServer
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
 ACKNOWLEDGE = 102
+FRAGMENT = "default"
 FOUND_NOTHING = "the server responded with a status of 404 (Not Found)"
 
 
@@ -41,6 +46,18 @@ async def content(server: ServerProcess, document: str) -> str:
         answer = await http.get(server.document_url(document, "content"), params={"format": "text"})
     assert answer.status_code == 200
     return answer.text
+
+
+async def stored_rows(server: ServerProcess, document: str) -> list[bytes]:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return [row.payload for row in await read_all(http, server, document)]
+
+
+def replica_of(updates: list[bytes]) -> tuple[str, dict[int, int], list[tuple[int, int, int]]]:
+    """What updates make: content, state vector and everything deleted."""
+    doc = replay(updates)
+    deleted = sorted(read_deletions(doc.get_update(doc.get_state()), 1))
+    return str(doc.get(FRAGMENT, type=XmlFragment)), state_vector(doc), deleted
 
 
 async def test_two_people_see_each_other_write(visit: Visit, server: ServerProcess, document: str) -> None:
@@ -117,6 +134,10 @@ async def test_both_write_while_the_server_is_away(start_server: StartServer, vi
     await bring_back(server, people)
     assert await same_text(people) == "first, middle, last"
     assert "first, middle, last" in await content(server, document)
+    rows = replica_of(await stored_rows(server, document))
+    assert "middle" in rows[0]
+    for person in people:
+        assert replica_of(await person.copy_on_device(document)) == rows, "IndexedDB holds what the log holds"
 
 
 async def test_edits_made_offline_outlive_the_page(visit: Visit, server: ServerProcess, document: str) -> None:
