@@ -6,6 +6,8 @@
         `SILENT_S` (clients renew every 15 s) and somebody else announces it.
     A3  The newest clock wins; an equal clock wins only to say "gone".
     A4  A message is decoded and checked as a whole before any of it takes effect.
+    A5  Nobody goes by another's name: `user.name`, from which editors take what stands at a caret, is the name that the
+        server knows, and that of a guest says so. Where nobody has a name, states stay as they are.
 
 Source: y-protocols awareness.js. An entry is `clientID varuint, clock varuint, state varstring`; the state is JSON,
 and `null` means gone.
@@ -14,7 +16,7 @@ and `null` means gone.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from collab.codec import Reader, write_var_bytes, write_var_uint
 from collab.errors import LimitExceeded, MalformedMessage
@@ -23,6 +25,7 @@ from collab.types import ClientId
 Owner = TypeVar("Owner")
 
 GONE = b"null"
+GUEST = "(guest)"
 SILENT_S = 20.0
 ENTRIES_PER_MESSAGE = 200
 """How many entries go into one message of ours, so that a client that repeats it stays far below the limit."""
@@ -97,8 +100,13 @@ class AwarenessTable(Generic[Owner]):
         """The id that `owner` has announced as its own."""
         return self._ids.get(owner)
 
-    def receive(self, owner: Owner, entries: list[AwarenessEntry], now: float) -> bool:
+    def receive(
+        self, owner: Owner, entries: list[AwarenessEntry], now: float, name: str | None = None, *, guest: bool = False
+    ) -> bool:
         """Take what `owner` may say (rules A1 to A3). Returns whether somebody has to be told.
+
+        Args:
+            name, guest: see rule A5.
 
         Raises:
             MalformedMessage: the accepted state is not JSON text; nothing has changed.
@@ -113,7 +121,9 @@ class AwarenessTable(Generic[Owner]):
         if known is not None and not _supersedes(entry, known.entry):
             known.heard = now
             return False
-        _check_json(entry.state)
+        state = _read_json(entry.state)
+        if name is not None or guest:
+            entry = _named(entry, state, name, guest)
         if known is not None and known.owner != owner:
             self._ids.pop(known.owner, None)
         self._ids[owner] = mine
@@ -156,12 +166,32 @@ def _supersedes(entry: AwarenessEntry, known: AwarenessEntry) -> bool:
     return entry.clock > known.clock or (entry.clock == known.clock and entry.state == GONE)
 
 
-def _check_json(state: bytes) -> None:
+def _read_json(state: bytes) -> Any:
     # As strict as JSON.parse: anything looser would make every other client of the room throw.
     try:
-        json.loads(state.decode(), parse_constant=_refuse_constant)
+        return json.loads(state.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise MalformedMessage("an awareness state must be JSON") from None
+
+
+def _named(entry: AwarenessEntry, state: Any, name: str | None, guest: bool) -> AwarenessEntry:
+    """Rule A5. Honest clients say the right name themselves, and theirs goes on as it is."""
+    user = state.get("user") if isinstance(state, dict) else None
+    if not isinstance(user, dict) or "name" not in user:
+        return entry
+    said = user["name"]
+    if guest:
+        given = said if isinstance(said, str) else ""
+        name = given if given.endswith(GUEST) else f"{given} {GUEST}".strip()
+    if said == name:
+        return entry
+    user["name"] = name
+    try:
+        # ASCII alone: half a surrogate pair can be read from JSON, and not be written as UTF-8.
+        text = json.dumps(state, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        raise MalformedMessage("an awareness state holds a number that JSON has not") from None
+    return AwarenessEntry(entry.client, entry.clock, text.encode())
 
 
 def _refuse_constant(name: str) -> None:

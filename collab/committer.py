@@ -197,6 +197,9 @@ def merge_runs(updates: Iterable[NewUpdate]) -> list[NewUpdate]:
     merged: list[NewUpdate] = []
     for user_id, group in groupby(updates, key=lambda update: update.user_id):
         run = list(group)
+        if len(run) == 1:  # As most are where several people type.
+            merged += run
+            continue
         try:
             payload = guarded(lambda run=run: merge([update.payload for update in run]))  # type: ignore[misc]
         except Panicked:

@@ -345,7 +345,8 @@ class Room:
             entries_max=self.limits.awareness_entries_max,
             state_bytes_max=self.limits.awareness_state_bytes_max,
         )
-        if self._awareness.receive(session, entries, self._clock.time()):
+        grant = session.grant
+        if self._awareness.receive(session, entries, self._clock.time(), grant.user_name, guest=grant.guest):
             self._schedule()
 
     def answer_sync(self, session: Session, state_vector: bytes) -> None:

@@ -52,8 +52,11 @@ class Grant:
     user_id: str | None
     """Stable id of the authenticated person; None for somebody without an account (AUTH=none)."""
     user_name: str | None = None
+    """How the others see them; None where everybody says so themselves."""
     may_create: bool = False
     """The document comes into being when it does not exist yet."""
+    guest: bool = False
+    """Nobody knows them here: the name that they give themselves is marked as such."""
 
     @property
     def may_write(self) -> bool:

@@ -3,6 +3,7 @@
 - A test that uses `seed` or `rng` is repeatable: its seed is printed, COSCRIBE_TEST_SEED sets it.
 - Under COSCRIBE_TESTS_STRICT=1 a skip is a failure.
 - A failed test shows the end of the log of every server that was running.
+- No log holds a secret, neither a server's nor what was logged or printed in this process: that is a failure.
 """
 
 import random
@@ -96,6 +97,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if STRICT and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under COSCRIBE_TESTS_STRICT=1: {_reason(report)}"
+    if report.when == "teardown" and report.passed:
+        # Of the whole test by now: what was logged, and what went to stdout and stderr.
+        found = [name for name, text in report.sections if servers.secrets_in(text)]
+        if found:
+            report.outcome, report.longrepr = "failed", f"there is a secret in: {', '.join(found)}"
     if report.failed:
         report.sections.extend(("seed", str(value)) for name, value in item.user_properties if name == "seed")
         report.sections.extend(servers.log_sections())

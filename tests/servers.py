@@ -21,13 +21,24 @@ from tests.preloaded import ForkedProcess, Template
 COMMAND = Path(sys.executable).with_name("coscribe")
 READY_SECONDS = 30.0
 _LOG_TAIL_LINES = 80
-SECRETS = re.compile(r"cs[stilk]_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+|\$argon2")
-"""What no log may hold: secrets that this server makes, JSON Web Tokens, passwords' hashes."""
+SECRETS = re.compile(
+    r"cs[stilk]_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+|\$argon2"
+    r"|correct horse battery|nine green herons|a secret of thirty-two characters|s{40}"
+)
+"""What no log may hold: secrets that this server makes, JSON Web Tokens, hashes of passwords; the tests' own passwords,
+and the secrets with which they sign."""
+_FIRST_RUN = re.compile(r"/join#(\S+)")
+"""The one secret that a server is there to print."""
 
 StartServer = Callable[..., "ServerProcess"]
 """Takes a database URL and settings; see the fixture `start_server`."""
 
 _running: list["ServerProcess"] = []
+
+
+def secrets_in(text: str) -> set[str]:
+    """What of `text` no log may hold."""
+    return set(SECRETS.findall(text)) - set(_FIRST_RUN.findall(text))
 
 
 class ServerDied(AssertionError):
@@ -218,7 +229,7 @@ class ServerProcess:
             AssertionError: the log holds a token, a cookie or a link other than the one that it is there to print.
         """
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        found = set(SECRETS.findall(text)) - set(re.findall(r"/join#(\S+)", text))
+        found = secrets_in(text)
         assert not found, f"the log of the server on port {self.port} holds secrets: {[each[:8] for each in found]}"
 
     def __exit__(

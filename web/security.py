@@ -255,7 +255,8 @@ class Door:
 def grant_of(visitor: Visitor, document: DocumentId, standing: Standing, action: Action) -> Grant:
     assert standing.role is not None
     may_create = action in _CREATES and standing.may_create and standing.role >= Role.EDITOR
-    return Grant(document, standing.role, visitor.user_id, visitor.user_name, may_create=may_create)
+    guest = visitor.guest or not visitor.known
+    return Grant(document, standing.role, visitor.user_id, visitor.user_name, may_create=may_create, guest=guest)
 
 
 def _parse(document_text: str) -> DocumentId:

@@ -209,7 +209,7 @@ FORGED: list[tuple[str, Callable[[Entries, dict[str, Any]], None], str]] = [
 
 
 @pytest.mark.parametrize(("change", "says"), [case[1:] for case in FORGED], ids=[case[0] for case in FORGED])
-def test_a_forged_archive_is_refused(
+def test_14_a_forged_archive_is_refused(
     good: bytes, change: Callable[[Entries, dict[str, Any]], None], says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CollabError, match=says):

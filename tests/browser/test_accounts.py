@@ -183,7 +183,7 @@ async def test_a_link_lets_in_until_it_is_revoked(house: House, document: str, v
     allow(guest, 401, 403, 404)
 
 
-async def test_signing_out_leaves_nothing_and_loses_nothing_unasked(house: House, document: str) -> None:
+async def test_16_signing_out_leaves_nothing_and_loses_nothing_unasked(house: House, document: str) -> None:
     ben = await house.enter("Leah")
     await house.document(document, "Left behind", editor=ben)
     wire = await Wire.of(ben)

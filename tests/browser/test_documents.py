@@ -10,8 +10,28 @@ from pycrdt import Doc, XmlElement, XmlFragment, XmlText
 from tests.browser.conftest import Visit
 from tests.browser.pages import PHONE
 from tests.servers import ServerProcess, StartServer
+from tests.support import eventually
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+
+_FORBIDDEN = """async () => {
+    const done = []
+    globalThis.happened = (what) => done.push(what)
+    const script = document.createElement('script')
+    script.textContent = "happened('an inline script ran')"
+    const style = document.createElement('style')
+    style.textContent = 'body { --planted: 1 }'
+    document.head.append(script, style)
+    if (getComputedStyle(document.body).getPropertyValue('--planted') !== '') done.push('an inline style counts')
+    const image = new Image()
+    image.src = 'https://evil.example/image.png'
+    await Promise.all([
+        image.decode().then(() => done.push('an image came from elsewhere'), () => null),
+        fetch('https://evil.example/').then(() => done.push('something went elsewhere'), () => null),
+    ])
+    return done
+}"""
+"""What injected code would try; gives what came of it."""
 
 
 async def test_from_an_empty_start_page_to_a_named_document(start_server: StartServer, visit: Visit) -> None:
@@ -66,6 +86,22 @@ async def test_a_document_moved_to_the_bin_is_closed_and_says_so(
     assert (await http.post(server.document_url(document, "restore"))).status_code == 200
     await ada.page.reload()
     await ada.shows("soon gone")
+
+
+async def test_16_what_the_policy_forbids_does_not_happen_and_fails_a_test(
+    visit: Visit, server: ServerProcess, document: str
+) -> None:
+    """Every page of these tests is watched for reports of the policy; here there are some."""
+    ada = await visit(server)
+    await ada.open(document)
+    assert await ada.page.evaluate(_FORBIDDEN) == []
+
+    async def reported() -> bool:
+        found = " ".join(ada.problems)
+        return all(name in found for name in ("script-src", "style-src", "img-src", "connect-src"))
+
+    await eventually(reported, "reports of the policy")
+    ada.problems.clear()
 
 
 async def test_what_the_app_cannot_show_is_left_untouched(

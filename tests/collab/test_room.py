@@ -1,5 +1,7 @@
 """The rules of collab.room, collab.session and collab.waiting, one room and its clients in memory."""
 
+import json
+
 import pytest
 from pycrdt import Array, Doc, Map, Text
 
@@ -768,6 +770,50 @@ def test_nobody_speaks_for_somebody_elses_presence(world: World) -> None:
     assert c.present()[11] == '{"name":"Anna!"}'
 
 
+@pytest.mark.rule("A5")
+@pytest.mark.parametrize(
+    ("said", "name", "guest", "seen"),
+    [
+        ({"user": {"name": "Ada", "color": "red"}}, "Mallory", False, {"user": {"name": "Mallory", "color": "red"}}),
+        (
+            {"user": {"name": {"a": 1}}, "x": [1e3, "\ud83d"]},
+            "Ann",
+            False,
+            {"user": {"name": "Ann"}, "x": [1e3, "\ud83d"]},
+        ),
+        ({"user": {"name": "Ada"}}, "Guest", True, {"user": {"name": "Ada (guest)"}}),
+        ({"user": {"name": None}}, None, True, {"user": {"name": "(guest)"}}),
+        ({"user": {"name": "Ada"}}, None, False, {"user": {"name": "Ada"}}),
+        ({"user": "Ada"}, "Mallory", False, {"user": "Ada"}),
+        ([], "Mallory", False, []),
+    ],
+)
+def test_8_nobody_goes_by_anothers_name(
+    world: World, said: object, name: str | None, guest: bool, seen: object
+) -> None:
+    a, b = world.peer(), world.peer()
+    a.session.regrant(Grant(DOCUMENT, Role.READER, "u1", name, guest=guest))
+    a.announce(11, 1, json.dumps(said))
+    world.settle()
+    assert json.loads(b.present()[11]) == seen
+    a.announce(11, 2, b.present()[11])
+    world.settle()
+    assert json.loads(b.present()[11]) == seen, "nothing is added twice"
+
+
+@pytest.mark.rule("A5")
+def test_a_state_that_is_right_goes_on_as_it_is(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    a.session.regrant(Grant(DOCUMENT, Role.EDITOR, "u1", "Ann"))
+    a.announce(11, 1, '{ "user" : {"name":"Ann"}}')
+    world.settle()
+    assert b.present()[11] == '{ "user" : {"name":"Ann"}}'
+    # Read as infinity, which could not be written again.
+    a.announce(11, 2, '{"user": {"name": "x"}, "y": 1e400}')
+    world.settle()
+    assert a.connection.close_code == 1007
+
+
 @pytest.mark.rule("A4")
 @pytest.mark.parametrize("state", ["{", "NaN", "\ufeff{}", "[" * 5000])
 def test_a_state_that_is_no_json_ends_its_sender_only(world: World, state: str) -> None:
@@ -825,7 +871,7 @@ def test_a_dead_socket_keeps_nothing_from_anybody_else(world: World) -> None:
 
 
 @pytest.mark.rule("R4")
-def test_a_slow_reader_gets_nothing_until_it_reads_again_and_then_everything(world: World) -> None:
+def test_11_a_slow_reader_gets_nothing_until_it_reads_again_and_then_everything(world: World) -> None:
     a, slow = world.peer(), world.peer()
     world.settle()
     slow.session.writable(False)

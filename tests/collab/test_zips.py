@@ -170,7 +170,7 @@ BOMBS: list[tuple[str, Callable[[], bytes], str]] = [
 
 
 @pytest.mark.parametrize(("make", "says"), [case[1:] for case in BOMBS], ids=[case[0] for case in BOMBS])
-def test_bombs_are_refused(make: Callable[[], bytes], says: str) -> None:
+def test_14_bombs_are_refused(make: Callable[[], bytes], says: str) -> None:
     with pytest.raises((BadFile, LimitExceeded), match=says):
         read_all(make())
 

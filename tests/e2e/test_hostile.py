@@ -107,7 +107,7 @@ async def refusal(attacker: RawClient, *messages: Outgoing, within: float = 10) 
 
 @pytest.mark.parametrize("envelope", [wire.update, wire.step2], ids=["update", "step2"])
 @pytest.mark.parametrize("name", hostile.REFUSED)
-async def test_a_hostile_update_closes_its_sender_alone(
+async def test_9_a_hostile_update_closes_its_sender_alone(
     server: ServerProcess, http: httpx.AsyncClient, document: str, name: str, envelope: Callable[[bytes], bytes]
 ) -> None:
     refused = hostile.REFUSED[name]
@@ -116,7 +116,7 @@ async def test_a_hostile_update_closes_its_sender_alone(
 
 
 @pytest.mark.parametrize("name", hostile.REFUSED)
-async def test_a_hostile_update_posted_over_http_is_a_problem_of_the_sender(
+async def test_9_a_hostile_update_posted_over_http_is_a_problem_of_the_sender(
     server: ServerProcess, http: httpx.AsyncClient, document: str, name: str
 ) -> None:
     async with nothing_happens(server, http, document):
@@ -162,7 +162,7 @@ async def test_a_text_message_is_refused_as_such(server: ServerProcess, http: ht
         assert await refusal(scene.attacker, "0 0 1 0") == TEXT_MESSAGE
 
 
-async def test_a_state_vector_that_lies_about_its_count_is_malformed(
+async def test_9_a_state_vector_that_lies_about_its_count_is_malformed(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
@@ -178,7 +178,7 @@ async def test_a_state_vector_that_lies_about_its_count_is_malformed(
         pytest.param(wire.step2, 20_000_000, id="a frame of 20 MB"),
     ],
 )
-async def test_a_message_larger_than_its_limit_is_too_large(
+async def test_11_a_message_larger_than_its_limit_is_too_large(
     server: ServerProcess, http: httpx.AsyncClient, document: str, envelope: Callable[[bytes], bytes], size: int
 ) -> None:
     giant = hostile.update(hostile.section(1, 0, hostile.text("x" * size)))
@@ -186,14 +186,14 @@ async def test_a_message_larger_than_its_limit_is_too_large(
         assert await refusal(scene.attacker, envelope(giant)) == TOO_LARGE
 
 
-async def test_a_message_cut_into_thousands_of_fragments_is_refused(
+async def test_11_a_message_cut_into_thousands_of_fragments_is_refused(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
         assert await refusal(scene.attacker, (b"" for _ in range(50 * FRAGMENTS_MAX))) == REFUSED
 
 
-async def test_a_compressed_message_is_refused_before_it_is_inflated(
+async def test_11_a_compressed_message_is_refused_before_it_is_inflated(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     bomb = zlib.compress(b"\0" * 64_000_000, wbits=-15)
@@ -221,7 +221,7 @@ async def test_a_compressed_message_is_refused_before_it_is_inflated(
         pytest.param(b"\x00\x00", MALFORMED, id="a byte too many"),
     ],
 )
-async def test_hostile_awareness_closes_its_sender_alone(
+async def test_8_hostile_awareness_closes_its_sender_alone(
     server: ServerProcess, http: httpx.AsyncClient, document: str, payload: bytes, code: int
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
@@ -230,7 +230,7 @@ async def test_hostile_awareness_closes_its_sender_alone(
         assert all(client.awareness == {} for client in scene.pair), "others were told"
 
 
-async def test_nobody_can_say_that_somebody_else_is_gone(
+async def test_8_nobody_can_say_that_somebody_else_is_gone(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
@@ -248,7 +248,7 @@ async def test_nobody_can_say_that_somebody_else_is_gone(
 # -- well-formed, and still trouble
 
 
-async def test_updates_with_gaps_are_not_kept_and_their_sender_is_asked_then_closed(
+async def test_9_updates_with_gaps_are_not_kept_and_their_sender_is_asked_then_closed(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with nothing_happens(server, http, document) as scene:
@@ -260,7 +260,7 @@ async def test_updates_with_gaps_are_not_kept_and_their_sender_is_asked_then_clo
         assert await refusal(scene.attacker, *more) == REFUSED
 
 
-async def test_an_update_that_contradicts_the_document_is_taken_back_and_its_sender_closed(
+async def test_9_an_update_that_contradicts_the_document_is_taken_back_and_its_sender_closed(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with stage(server, http, document) as scene:
@@ -290,7 +290,7 @@ async def test_half_an_emoji_deleted_stops_nobody(
         assert answer.status_code == 200
 
 
-async def test_edits_under_somebody_elses_client_id_swallow_nothing_and_end_their_sender(
+async def test_9_edits_under_somebody_elses_client_id_swallow_nothing_and_end_their_sender(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with stage(server, http, document) as scene:
@@ -311,7 +311,7 @@ async def test_edits_under_somebody_elses_client_id_swallow_nothing_and_end_thei
         await scene.converge()
 
 
-async def test_a_bomb_in_small_harmless_updates_is_stopped(
+async def test_9_a_bomb_in_small_harmless_updates_is_stopped(
     server: ServerProcess, http: httpx.AsyncClient, document: str
 ) -> None:
     async with stage(server, http, document) as scene:
@@ -327,7 +327,7 @@ async def test_a_bomb_in_small_harmless_updates_is_stopped(
 
 
 @pytest.mark.parametrize("name", ["a%00b", "a%0d%0ab", "a%20b", "%c3%a9", "../b", "a/../b", "a//b", ".", "x" * 256, ""])
-async def test_a_name_that_is_none_is_refused_before_the_connection_is_accepted(
+async def test_7_a_name_that_is_none_is_refused_before_the_connection_is_accepted(
     server: ServerProcess, name: str
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:

@@ -86,7 +86,7 @@ async def close_code(server: ServerProcess, document: str) -> int | None:
     return await (await RawClient(server, document).connect(sync=False)).closed()
 
 
-async def test_poison_and_rot_cost_one_document_each(
+async def test_10_poison_and_rot_cost_one_document_each(
     start_server: StartServer, http: httpx.AsyncClient, document: str
 ) -> None:
     server = await asyncio.to_thread(start_server)

@@ -64,7 +64,7 @@ async def test_a_large_document_is_rendered_in_a_process_of_its_own(http: httpx.
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_what_people_wrote_is_inert_in_every_browser(http: httpx.AsyncClient, format: str) -> None:
+async def test_15_what_people_wrote_is_inert_in_every_browser(http: httpx.AsyncClient, format: str) -> None:
     await post_blocks(http, "plans", paragraph(xss.MARKUP[0]))
     response = await http.get(url("plans", f"/content?format={format}"))
     assert response.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
@@ -125,7 +125,7 @@ async def test_a_state_that_is_yet_to_come_is_not_mistaken_for_the_present(http:
         ("x" * 5000, None),
     ],
 )
-def test_a_download_has_a_name_that_every_system_takes(name: str, expected: str | None) -> None:
+def test_13_a_download_has_a_name_that_every_system_takes(name: str, expected: str | None) -> None:
     value = content_disposition(name, "md")
     assert expected is None or value == expected
     assert re.fullmatch(

@@ -242,7 +242,7 @@ async def test_readers_see_history_and_change_nothing(http: httpx.AsyncClient) -
     assert (await get(http, "/history/versions"))["versions"] == [version]
 
 
-async def test_who_may_not_read_a_document_learns_nothing_of_its_past(http: httpx.AsyncClient) -> None:
+async def test_22_who_may_not_read_a_document_learns_nothing_of_its_past(http: httpx.AsyncClient) -> None:
     await written(http)
     for resource in (
         "/history",

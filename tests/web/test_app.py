@@ -304,7 +304,7 @@ async def test_metrics_count_what_happened(server: Running, http: httpx.AsyncCli
     assert "plans" not in response.text
 
 
-async def test_every_answer_carries_the_security_headers(http: httpx.AsyncClient) -> None:
+async def test_16_every_answer_carries_the_security_headers(http: httpx.AsyncClient) -> None:
     for path in ("/", "/d/plans", "/healthz", "/api/documents", "/nothing", "/assets/none.js"):
         headers = (await http.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -386,7 +386,7 @@ async def test_files_beside_the_page_are_served_and_asked_for_anew(static: Calla
 @pytest.mark.parametrize(
     "path", ["/assets/../../secret", "/assets/..%2F..%2Fsecret", "/assets/%2E%2E/%2E%2E/secret", "/assets/", "/secret"]
 )
-async def test_no_other_file_can_be_reached(static: Callable[..., Any], path: str) -> None:
+async def test_13_no_other_file_can_be_reached(static: Callable[..., Any], path: str) -> None:
     status, _, body = await static(path)
     assert status == 404
     assert b"swordfish" not in body

@@ -26,6 +26,7 @@ from typer.testing import CliRunner, Result
 
 from collab.types import parse_document_id
 from storage.engine import Database
+from tests.servers import secrets_in
 from web.cli import app
 from web.settings import ENV_PREFIX, Settings
 
@@ -102,7 +103,7 @@ def serving(*options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
         yield process, found[1]
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        assert not secrets_in("".join(process.communicate(timeout=20)))
 
 
 def commands() -> list[list[str]]:

@@ -259,7 +259,7 @@ async def test_an_administrator_may_everything(server: Running) -> None:
     assert [(each["id"], each["role"]) for each in listed.json()["documents"]] == [("any/thing", "reader")]
 
 
-async def test_two_tokens_are_one_too_many(server: Running) -> None:
+async def test_21_two_tokens_are_one_too_many(server: Running) -> None:
     """Row 21: of two identities in one request, which one was checked?"""
     query, headers = f"token={signed()}", {"authorization": f"Bearer {signed(sub='other')}"}
     assert problem_of(await handshake(server, "/ws/team/plans", query=query, **headers))["status"] == 400

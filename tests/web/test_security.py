@@ -249,7 +249,7 @@ async def test_a_role_allows_what_it_includes_and_nothing_more() -> None:
 
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.text(max_size=20) | st.text("ab./%~", max_size=8) | st.text("a", min_size=250, max_size=260))
-async def test_a_name_is_a_document_id_or_a_bad_request(name: str) -> None:
+async def test_7_a_name_is_a_document_id_or_a_bad_request(name: str) -> None:
     door = Door(settings())
     try:
         grant = await door.admit(request(), name, Action.READ)

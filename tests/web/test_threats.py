@@ -1,6 +1,10 @@
 """Rows of the list of threats that need no socket: what strangers send is neither believed nor repeated as it came."""
 
+import functools
 import json
+import random
+import re
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +12,17 @@ import httpx
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from collab.types import Grant, Role
 from tests.web.conftest import BASE_URL, make_settings, running
-from tests.web.people import CHEAP, Stage
+from tests.web.edits import text_update
+from tests.web.people import CHEAP, PLANS, SECRET, Stage
+from tests.web.test_api_jobs import exported, imported
 from web.cookies import cookie_name
 from web.minting import Kind, Mint
 from web.visitor import matches
 
+TESTS = Path(__file__).parents[1]
+DOCUMENTATION = TESTS.parent / "docs" / "security.md"
 ODD = "a\r\nSet-Cookie: x=y\r\n\x1b[31m\u202e\x00"
 
 
@@ -44,6 +53,66 @@ async def test_13_wildcards_and_quotes_in_a_search_are_text(tmp_path: Path) -> N
             found = await stage.call("owner", "GET", "/api/people", params={"q": query})
             assert found.json() == {"people": []}, query
         assert len((await stage.call("owner", "GET", "/api/people", params={"q": "READ"})).json()["people"]) == 1
+
+
+SPELLINGS = [
+    *(
+        "Secret",
+        "SECRET",
+        "secret%00",
+        "secret%20",
+        "%20secret",
+        "secret%0a",
+        "secret.",
+        "secret/",
+        "secret%2F",
+        "/secret",
+    ),
+    *(
+        "secret%2e",
+        ".%2Fsecret",
+        "%2e%2fsecret",
+        "plans%2F%2e%2E%2Fsecret",
+        "plans%2F..%2Fsecret",
+        "plans//secret",
+        "a%5C..%5Csecret",
+    ),
+    *("%2573ecret", "secret%252e", "se%63ret%3Fx", "secret%23x", "secret;x=1", "secret%00plans", "plans%00secret"),
+    *("s%C3%A9cret", "se%CC%81cret", "%EF%BD%93ecret", "secre%E2%84%A2", "%FFsecret", "secret%EF%BB%BF", "s%D0%B5cret"),
+]
+"""Names that some part of a system might take for "secret": case, dots, slashes, NUL, twice encoded, other letters."""
+
+
+async def test_7_no_other_spelling_opens_a_document(tmp_path: Path) -> None:
+    wrong = []
+    async with Stage.open(tmp_path) as stage:
+        for name in SPELLINGS:
+            for who, document in (("reader", name), ("other", name), ("reader", name.replace("secret", "plans"))):
+                answer = await stage.call(who, "GET", "/api/documents/{document}", document=document)
+                sent = await stage.handshake(who, document=document)
+                socket = 101 if sent[0]["type"] == "websocket.accept" else sent[0]["status"]
+                if not {answer.status_code, socket} <= {400, 403, 404}:
+                    wrong.append(f"{who} {document}: {answer.status_code} {socket}")
+    assert wrong == []
+
+
+async def test_7_a_name_is_decoded_once_and_then_the_same_for_everything(tmp_path: Path, rng: random.Random) -> None:
+    """However it is encoded: what is asked for, who may have it and what is given go by one and the same name."""
+
+    def encoded(name: str) -> str:
+        chosen = [rng.choice([character, f"%{ord(character):02X}", f"%{ord(character):02x}"]) for character in name]
+        return "".join("%2F" if character == "/" else character for character in chosen)
+
+    owners = {"plans": "owner", "secret": "other"}
+    async with Stage.open(tmp_path) as stage:
+        names = ["".join(rng.choices("aZ09._:~/-%", k=rng.randint(1, 12))) for _ in range(40)]
+        for name in [*owners] * 10 + names:
+            document = encoded(name)
+            for who in ("owner", "other"):
+                answer = await stage.call(who, "GET", "/api/documents/{document}", document=document)
+                assert (answer.status_code == 200) == (who == owners.get(name)), f"{who} {document}"
+                if answer.status_code == 200:
+                    assert answer.json()["id"] == name
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "203.0.113.9"])
@@ -142,6 +211,70 @@ def test_20_a_secret_that_was_never_made_is_recognised_without_a_look_at_the_dat
     assert other.digest(Kind.TOKEN, secret) is None
 
 
+async def test_14_an_import_brings_content_and_no_rights(tmp_path: Path) -> None:
+    """Neither a file nor an archive says who owns what it becomes; and it becomes nothing that is there already."""
+    claims = {"id": "mine", "owner": "stranger", "role": "owner", "people": [{"id": "stranger", "role": "owner"}]}
+    file = json.dumps({"type": "doc", "content": [{"type": "paragraph", "attrs": claims}], **claims}).encode()
+    async with Stage.open(tmp_path) as stage:
+        made = await stage.call("reader", "POST", "/api/import?id=mine&format=json", content=file)
+        assert made.status_code == 201, made.text
+        sharing = (await stage.call("reader", "GET", "/api/documents/mine/sharing")).json()
+        assert [(each["name"], each["role"]) for each in sharing["people"]] == [("reader", "owner")]
+        assert (sharing["general"]["who"], sharing["links"]) == ("invited", [])
+        assert (await stage.call("stranger", "GET", "/api/documents/mine")).status_code == 403
+        taken = await stage.call("reader", "POST", "/api/import?id=secret&format=text", content=b"x")
+        assert taken.status_code == 409
+        await hide(stage)
+        archive = await exported(Administration(stage).http, documents=["secret"])
+    (tmp_path / "second").mkdir()
+    async with Stage.open(tmp_path / "second") as stage:
+        job = await imported(Administration(stage).http, archive, "?prefix=from/")
+        assert job["result"]["documents"] == 1
+        for who in ("other", "reader", "stranger"):
+            answer = await stage.call(who, "GET", "/api/documents/from%2Fsecret")
+            assert answer.status_code == 403, f"{who} has a namesake where it comes from"
+
+
+class Administration:
+    """The administrator of a stage: as much of an HTTP client as the helpers of jobs need."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.get = functools.partial(stage.call, "administrator", "GET")
+        self.post = functools.partial(stage.call, "administrator", "POST")
+
+    @property
+    def http(self) -> Any:
+        return self
+
+
+async def hide(stage: Stage) -> None:
+    """Write something into the document of somebody else."""
+    headers = {"content-type": "application/octet-stream"}
+    path, update = "/api/documents/secret/updates", text_update("hidden")
+    assert (await stage.call("other", "POST", path, content=update, headers=headers)).status_code == 200
+
+
+def test_21_what_was_granted_is_not_changed_on_the_way() -> None:
+    """The grant with which a request came in is what every part behind the door goes by."""
+    grant = Grant(PLANS, Role.READER, "u1", "Ann")
+    for name, value in {"document": SECRET, "role": Role.OWNER, "user_id": "u2", "may_create": True}.items():
+        with pytest.raises(FrozenInstanceError):
+            setattr(grant, name, value)
+
+
+async def test_22_a_version_belongs_to_its_own_document(tmp_path: Path) -> None:
+    """Who may rename versions of one document may not reach those of another by their number."""
+    async with Stage.open(tmp_path) as stage:
+        await hide(stage)
+        made = await stage.call("other", "POST", "/api/documents/secret/history/versions", json={"name": "Draft"})
+        assert made.status_code == 201, made.text
+        path = f"/api/documents/plans/history/versions/{made.json()['id']}"
+        assert (await stage.call("owner", "PATCH", path, json={"name": "Mine"})).status_code == 404
+        assert (await stage.call("owner", "DELETE", path)).status_code == 404
+        kept = await stage.call("other", "GET", "/api/documents/secret/history/versions")
+        assert [version["name"] for version in kept.json()["versions"]] == ["Draft"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "name", "expected"),
     [
@@ -163,3 +296,14 @@ def test_20_a_secret_that_was_never_made_is_recognised_without_a_look_at_the_dat
 def test_a_star_stands_for_any_characters(pattern: str, name: str, expected: bool) -> None:
     assert matches(pattern, name) is expected
     assert matches("*a" * 100 + "b", "a" * 255) is False, "in linear time"
+
+
+def test_the_documentation_names_the_tests_of_every_row() -> None:
+    rows = re.findall(r"^\| ([0-9]+) \|.*\| (.*) \|$", DOCUMENTATION.read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == [*range(1, 24)]
+    named = {int(number): set(re.findall(r"`(test_\w+)`", cell)) for number, cell in rows}
+    sources = "\n".join(path.read_text() for path in TESTS.rglob("test_*.py"))
+    there: dict[int, set[str]] = {number: set() for number in named}
+    for test, number in re.findall(r"def (test_([0-9]{1,2})_\w+)\(", sources):
+        there[int(number)].add(test)
+    assert named == there

@@ -84,7 +84,7 @@ async def read_all(raw: socket.socket, until: bytes) -> int:
     return size
 
 
-async def test_a_slow_reader_is_told_apart_and_loses_nothing(server: TransportServer) -> None:
+async def test_11_a_slow_reader_is_told_apart_and_loses_nothing(server: TransportServer) -> None:
     endpoint = server.endpoint()
     other = server.endpoint(on_message=echo)
     async with stalled(server, endpoint) as (raw, recorder), await Peer.connect(server, other) as neighbour:

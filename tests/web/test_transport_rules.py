@@ -238,7 +238,7 @@ END = client_frame(b"", CONTINUATION)
         pytest.param(client_frame(b"", PONG) * 100_000, id="pongs"),
     ],
 )
-async def test_a_flood_of_nothing_ends(server: TransportServer, flood: bytes) -> None:
+async def test_11_a_flood_of_nothing_ends(server: TransportServer, flood: bytes) -> None:
     endpoint = server.endpoint()
     peer = await Peer.connect(server, endpoint)
     sending = asyncio.create_task(peer.send(flood))

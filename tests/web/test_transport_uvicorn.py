@@ -203,7 +203,7 @@ async def test_a_refused_handshake(server: TransportServer) -> None:
 @pytest.mark.parametrize(
     "sent", [b"", b"GET / HTTP/1.1\r\nHost: local", b"\r\n\r\n\r\n"], ids=["nothing", "half", "blank"]
 )
-async def test_an_unfinished_request_is_cut_off(server: TransportServer, sent: bytes) -> None:
+async def test_11_an_unfinished_request_is_cut_off(server: TransportServer, sent: bytes) -> None:
     async with await Peer.dial(server) as peer:
         await peer.send(sent)
         assert await peer.ended() == b""

@@ -136,7 +136,7 @@ def outside(parts: dict[str, bytes]) -> None:
         (outside, BadFile, "is no name"),
     ],
 )
-def test_a_package_that_is_not_what_it_should_be_is_refused_with_its_part_named(
+def test_14_a_package_that_is_not_what_it_should_be_is_refused_with_its_part_named(
     change: Callable[[dict[str, bytes]], None], error: type[CollabError], named: str
 ) -> None:
     package = repacked(document_docx(one_document([paragraph("x")]), ""), change)

@@ -34,7 +34,7 @@ def hostile_page() -> str:
     return document_html(content, xss.MARKUP[1])
 
 
-def test_hostile_documents_become_pages_with_nothing_but_allowed_elements() -> None:
+def test_15_hostile_documents_become_pages_with_nothing_but_allowed_elements() -> None:
     root = etree.fromstring(hostile_page().encode(), etree.HTMLParser(huge_tree=True, encoding="utf-8"))
     seen = 0
     for element in root.iter():
