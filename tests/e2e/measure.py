@@ -46,12 +46,13 @@ async def house(database_url: str | None, servers: int) -> AsyncIterator[tuple[P
     """An administrator and Bob, who has a cookie that counts at every server."""
     with tempfile.TemporaryDirectory() as directory:
         async with AsyncExitStack() as stack:
-            started = [
-                stack.enter_context(ServerProcess(Path(directory) / f"{number}", database_url, **SETTINGS))
-                for number in range(servers)
-            ]
-            ada = await administrator_of(started[0])
-            yield ada, await invited(ada, "Bob"), started
+
+            def start(number: int) -> ServerProcess:
+                return stack.enter_context(ServerProcess(Path(directory) / f"{number}", database_url, **SETTINGS))
+
+            first = start(0)
+            ada = await administrator_of(first)
+            yield ada, await invited(ada, "Bob"), [first, *map(start, range(1, servers))]
             await Person.close_all()
 
 
