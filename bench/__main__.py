@@ -19,7 +19,7 @@ _RESULTS = Path(__file__).parent / "results"
 
 def main(
     scenario: Annotated[
-        list[str] | None, typer.Option(help="Which to run: S1 to S10, several separated by commas. Default: all.")
+        list[str] | None, typer.Option(help="Which to run: S1 to S11, several separated by commas. Default: all.")
     ] = None,
     peers: Annotated[
         str | None,
@@ -46,7 +46,8 @@ def main(
             raise typer.BadParameter(str(error)) from error
         absent = install(servers)
         for one in chosen:
-            run_scenario(one, servers, absent, cores, repetitions=repetitions, quick=quick).save(out)
+            asked = one.servers or servers
+            run_scenario(one, asked, absent, cores, repetitions=repetitions, quick=quick).save(out)
             write_report(out)
     write_report(out)
     print(f"results: {out / 'summary.md'}")

@@ -7,7 +7,6 @@ is gone; so these routes match the raw path, and the name is percent-decoded aft
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -23,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from collab.types import Grant
 from web.errors import problem_for, refuse_socket
 from web.security import Action, Rank
-from web.state import AppRequest, AppWebSocket
+from web.state import AppRequest, AppWebSocket, state_of
 from web.visitor import Standing, Visitor, address_of
 
 
@@ -76,8 +75,9 @@ class Admission:
     visitor: Visitor
     standing: Standing
     moment: int
-    places: ExitStack
-    """Closing it gives the place back that the socket takes."""
+    places: list[Callable[[], None]]
+    """Each gives a place back that the socket takes. They are called when the endpoint returns; who keeps the socket
+    longer takes them out."""
 
 
 Operation: TypeAlias = Public | Welcomed | Granted
@@ -137,23 +137,26 @@ class Socket(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket: AppWebSocket = WebSocket(scope, receive, send)
-        with ExitStack() as places:
-            try:
-                await self._endpoint(websocket, await self._admit(websocket, places))
-            except Exception as error:
-                if websocket.application_state is not WebSocketState.CONNECTING:
-                    raise
-                await refuse_socket(websocket, error)
+        places: list[Callable[[], None]] = []
+        try:
+            await self._endpoint(websocket, await self._admit(websocket, places))
+        except Exception as error:
+            if websocket.application_state is not WebSocketState.CONNECTING:
+                raise
+            await refuse_socket(websocket, error)
+        finally:
+            for give_back in places:
+                give_back()
 
-    async def _admit(self, websocket: AppWebSocket, places: ExitStack) -> Admission:
-        state = websocket.state
+    async def _admit(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> Admission:
+        state = state_of(websocket)
         # Before any cryptography and any look at the database.
-        places.callback(state["places"].take_address(address_of(websocket)))
+        places.append(state["places"].take_address(address_of(websocket)))
         await state["turnstile"].turn()
         moment = state["watch"].moment
         admitted = await state["door"].admit_visitor(websocket, _document_text(websocket), self.action)
         grant, visitor, standing = admitted
-        places.callback(state["places"].take_user(visitor.user_id))
+        places.append(state["places"].take_user(visitor.user_id))
         return Admission(grant, visitor, standing, moment, places)
 
 

@@ -158,7 +158,7 @@ class Door:
         Raises:
             HTTPException, NotAuthenticated, PermissionDenied, StoreUnavailable: as `admit`.
         """
-        visitor = Visitor(None, None, address=address_of(connection))
+        visitor: Visitor | None = None
         try:
             host = self.check_host(connection)
             if connection.scope["type"] == "websocket" or connection.scope["method"] not in _SAFE_METHODS:
@@ -166,6 +166,7 @@ class Door:
             visitor = await self._identify(connection)
             _check_rank(visitor, rank)
         except (NotAuthenticated, PermissionDenied) as error:
+            visitor = visitor or Visitor(None, None, address=address_of(connection))
             self._note(visitor, error, rank.name.lower(), None)
             raise
         return visitor
@@ -208,7 +209,7 @@ class Door:
             HTTPException: 400 when there is not exactly one, or it is none, or not one of ours.
             PermissionDenied: it is not a name of this machine, and the server is for this machine only.
         """
-        hosts = connection.headers.getlist("host")
+        hosts = _values(connection, b"host")
         authority = _AUTHORITY.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if authority is None:
             raise HTTPException(400, "a request needs exactly one Host header, with the server's name in it")
@@ -222,7 +223,7 @@ class Door:
         return hosts[0]
 
     def _check_origin(self, connection: HTTPConnection[Any], host: str) -> None:
-        origins = connection.headers.getlist("origin")
+        origins = _values(connection, b"origin")
         if not origins:
             if self._settings.auth != "none" and read_cookie(connection) is not None:
                 raise WrongOrigin("a request that comes with a cookie needs an Origin header")  # Rule D5.
@@ -250,6 +251,11 @@ class Door:
             self._recorder.refused(visitor.actor, document_text, str(error), wanted)
         if self._quiet.may_say(visitor.address, type(error).__name__):
             log.info("refused", reason=type(error).__name__, address=visitor.address, wanted=wanted)
+
+
+def _values(connection: HTTPConnection[Any], name: bytes) -> list[str]:
+    # As `Headers.getlist`, which decodes the names of all headers for each look at one.
+    return [value.decode("latin-1") for key, value in connection.scope["headers"] if key == name]
 
 
 def grant_of(visitor: Visitor, document: DocumentId, standing: Standing, action: Action) -> Grant:

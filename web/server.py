@@ -67,10 +67,11 @@ class LimitedHttpProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self.header_bytes_max:
-            self._too_large = True
-            raise ValueError("the head of the request is too large")  # ends in send_400_response
+        if self._head_bytes + len(self._segment) > self.header_bytes_max:  # There may be more in it than the head.
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self.header_bytes_max:
+                self._too_large = True
+                raise ValueError("the head of the request is too large")  # ends in send_400_response
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

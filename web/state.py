@@ -1,6 +1,6 @@
 """What every request finds in `request.state`: made when the application starts, the same until it ends."""
 
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict, cast
 
 from starlette.requests import Request
 from starlette.websockets import WebSocket
@@ -50,6 +50,11 @@ class State(TypedDict):
 
 AppRequest: TypeAlias = Request[State]
 AppWebSocket: TypeAlias = WebSocket[State]
+
+
+def state_of(websocket: AppWebSocket) -> State:
+    """`websocket.state` without the object that Starlette makes for each connection to look like a dictionary."""
+    return cast(State, websocket.scope["state"])
 
 
 def transport_limits(settings: Settings) -> TransportLimits:

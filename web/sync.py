@@ -8,7 +8,7 @@ from collab.dialects.y_websocket import Y_WEBSOCKET
 from collab.errors import CollabError, CorruptUpdate, DocumentQuarantined
 from collab.ports import Connection
 from web.routing import Admission
-from web.state import AppWebSocket
+from web.state import AppWebSocket, state_of
 from web.transport import OpenReceiver, Receiver, encode_frame, run_connection
 
 _NOBODY = b"\x00"
@@ -22,7 +22,7 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
     Raises:
         CollabError: the document cannot be opened; the handshake is not answered yet.
     """
-    state = websocket.state
+    state = state_of(websocket)
     epoch = websocket.query_params.get("epoch") if websocket.scope["query_string"] else None
     hub, grant = state["hub"], admission.grant
     try:
@@ -40,8 +40,8 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         session = hub.attach(room, grant, connection, Y_WEBSOCKET, epoch=epoch)
         if state["settings"].local_only:
             return session  # There is nobody to watch over, and nothing to count.
-        left = admission.places.pop_all().close
-        return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, left)
+        places, admission.places[:] = tuple(admission.places), ()
+        return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, places)
 
     await _connect(websocket, open_receiver)
 
@@ -50,7 +50,7 @@ async def _connect(websocket: AppWebSocket, open_receiver: OpenReceiver) -> None
     # A browser that offered subprotocols and is given none of them drops the connection.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=offered[0] if offered else None)
-    state = websocket.state
+    state = state_of(websocket)
     await run_connection(
         cast(WebSocket, websocket),
         open_receiver,

@@ -14,7 +14,7 @@ import contextlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import structlog
@@ -126,18 +126,24 @@ class Watch:
         """Grows with every news."""
 
     def seat(
-        self, session: Session, visitor: Visitor, standing: Standing, moment: int, left: Callable[[], None]
+        self,
+        session: Session,
+        visitor: Visitor,
+        standing: Standing,
+        moment: int,
+        places: Iterable[Callable[[], None]] = (),
     ) -> Seat:
         """Watch over a session from now on.
 
         Args:
             moment: `self.moment` before the door looked at who is asking. What changed since then is looked at again.
-            left: called when the socket is gone.
+            places: each is called when the socket is gone.
         """
 
         def leave(seat: Seat) -> None:
             self._seats.discard(seat)
-            left()
+            for give_back in places:
+                give_back()
 
         due = self._due(standing) if moment == self.moment else 0.0
         seat = Seat(session, visitor, due, leave)

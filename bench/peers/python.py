@@ -1,10 +1,21 @@
 """The servers that run under Python: pycrdt-websocket in an environment of its own, and Coscribe as it is here."""
 
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.generator.dialects import Dialect, y_websocket
-from bench.peers.base import INSTALLED, SOURCES, Command, Peer, Unavailable, install_once, run_step
+from bench.peers.base import (
+    INSTALLED,
+    SOURCES,
+    Command,
+    Peer,
+    Unavailable,
+    clean_environment,
+    install_once,
+    run_step,
+)
 
 _PYCRDT = INSTALLED / "pycrdt_websocket"
 _COSCRIBE = Path(sys.executable).with_name("coscribe")
@@ -45,6 +56,33 @@ def _coscribe_dialect(room: str) -> Dialect:
     return y_websocket(room, base="/ws")
 
 
+class _SignedIn:
+    """Coscribe with a way of signing in. All connections carry one token, so the limits of one person are lifted."""
+
+    def __init__(self, auth: str) -> None:
+        self._settings = {
+            "COSCRIBE_AUTH": auth,
+            "COSCRIBE_CONNECTIONS_PER_USER_MAX": "100000",
+            "COSCRIBE_CONNECTIONS_PER_ADDRESS_MAX": "100000",
+        }
+        if auth == "jwt":
+            self._settings["COSCRIBE_JWT_SECRET"] = "not-a-secret-but-long-enough-to-be-one"
+        self._token = ""
+
+    def command(self, port: int, data: Path) -> Command:
+        plain = _coscribe(port, data)
+        environment = {**plain.environment, **self._settings}
+        create = (str(_COSCRIBE), "token", "create", "--user", "bench", "--document", "*", "--expires", "1d")
+        done = subprocess.run(
+            create, env=clean_environment() | environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        self._token = done.stdout.split()[-1]
+        return Command(plain.arguments, environment, plain.directory)
+
+    def dialect(self, room: str) -> Dialect:
+        return y_websocket(f"{room}?token={self._token}", base="/ws")
+
+
 PYCRDT_WEBSOCKET = Peer(
     name="pycrdt-websocket",
     title="pycrdt-websocket 0.16.5 + SQLite",
@@ -61,3 +99,13 @@ COSCRIBE = Peer(
     command=_coscribe,
     answers_saved=True,
 )
+
+
+def _signed_in(auth: str) -> Peer:
+    way = _SignedIn(auth)
+    return replace(
+        COSCRIBE, name=f"coscribe-{auth}", title=f"Coscribe, AUTH={auth}", dialect=way.dialect, command=way.command
+    )
+
+
+SIGNED_IN = (_signed_in("accounts"), _signed_in("jwt"))

@@ -11,6 +11,7 @@ from bench.scenarios import (
     s8_burst,
     s9_stalled_reader,
     s10_memory,
+    s11_sign_in,
 )
 from bench.scenarios.base import Scenario
 
@@ -25,4 +26,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     s8_burst.SCENARIO,
     s9_stalled_reader.SCENARIO,
     s10_memory.SCENARIO,
+    s11_sign_in.SCENARIO,
 )

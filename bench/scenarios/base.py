@@ -48,6 +48,8 @@ class Scenario:
     """Fills `bench.outcome`. Raises `Failed` when the server fails it as a whole."""
     asks: Callable[[Peer], str | None] = lambda peer: None
     """Why the scenario cannot be asked of a server; None when it can."""
+    servers: tuple[Peer, ...] | None = None
+    """Of whom it is asked, whoever else takes part in the others."""
 
 
 class Failed(Exception):

@@ -39,7 +39,7 @@ def _run(bench: Bench) -> None:
         alone: list[Client] = []
         single = weigh(lambda: alone.extend(clients(count))) / count
         room = (single - shared) / (1 - 1 / _PER_ROOM)
-        states = weigh(lambda: [_announce(client, number) for number, client in enumerate(alone)]) / count
+        states = weigh(lambda: _announce(alone)) / count
         heavy = [Client(server.address, server.peer.dialect(bench.room("paper"))) for _ in range(documents)]
 
         def write() -> None:
@@ -61,9 +61,10 @@ def _rest(loop: Loop, server: Server) -> int:
     return server.tree.memory_bytes()
 
 
-def _announce(client: Client, number: int) -> None:
-    entry = varuint(1) + varuint(FIRST_CLIENT_ID + number) + varuint(1) + _STATE
-    client.send(client_frame(client.dialect.prefix + b"\x01" + sized(entry)))
+def _announce(clients: list[Client]) -> None:
+    for number, client in enumerate(clients):
+        entry = varuint(1) + varuint(FIRST_CLIENT_ID + number) + varuint(1) + _STATE
+        client.send(client_frame(client.dialect.prefix + b"\x01" + sized(entry)))
 
 
 SCENARIO = Scenario(

@@ -23,6 +23,7 @@ from tests.web.conftest import make_settings
 from tests.web.edits import text_of, text_update
 from web.server import LimitedHttpProtocol, NotEverythingSaved, listen, serve, url_of
 from web.settings import Settings
+from web.transport.handshake import Deadlines
 
 HEAD_MAX = 8192
 
@@ -154,6 +155,7 @@ class Stage(asyncio.Transport):
 async def test_a_head_that_never_ends_is_refused_as_soon_as_it_is_too_large(beginning: bytes) -> None:
     class Protocol(LimitedHttpProtocol):
         header_bytes_max = HEAD_MAX
+        deadlines = Deadlines(10.0)
 
     async def never(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError("the application was called")

@@ -302,7 +302,7 @@ def test_the_installed_uvicorn_can_be_detached_from() -> None:
     assert check_uvicorn() is None
     options = uvicorn_options(TransportLimits(message_bytes_max=5000), header_timeout=3.0)
     assert issubclass(options["http"], HttpProtocol)
-    assert options["http"].header_timeout == 3.0
+    assert options["http"].deadlines.seconds == 3.0
     assert options["http"].limits.message_bytes_max == 5000
     assert options["ws_per_message_deflate"] is False
     assert options["ws_max_size"] == 5000

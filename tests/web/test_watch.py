@@ -84,7 +84,8 @@ class Guarded:
             self.left += 1
 
         visitor = Visitor("ann", "Ann", by="cookie", known=True)
-        return self.watch.seat(self.session, visitor, standing, self.watch.moment if moment is None else moment, left)
+        since = self.watch.moment if moment is None else moment
+        return self.watch.seat(self.session, visitor, standing, since, [left])
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -41,15 +41,52 @@ _ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
 
 
+class Deadlines:
+    """Closes connections that take too long over their request headers.
+
+    All get the same time, so they are due in the order in which they began, and one timer does for all: one for each
+    would be a twentieth of what a handshake costs.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """
+        Args:
+            seconds: from the first byte of a request (the first: from the accepted connection) to its last header.
+        """
+        self.seconds = seconds
+        self._due: dict[HttpProtocol, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, http: "HttpProtocol") -> None:
+        self._due[http] = http.loop.time() + self.seconds
+        if self._timer is None:
+            self._timer = http.loop.call_later(self.seconds, self._close_late, http.loop)
+
+    def stop(self, http: "HttpProtocol") -> None:
+        self._due.pop(http, None)
+
+    def __contains__(self, http: "HttpProtocol") -> bool:
+        return http in self._due
+
+    def _close_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        while self._due:
+            http, due = next(iter(self._due.items()))
+            if due > now:
+                self._timer = loop.call_later(due - now, self._close_late, loop)
+                break
+            del self._due[http]
+            http.transport.close()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """Closes a connection that takes too long over its request headers, and answers WebSocket handshakes itself."""
 
-    header_timeout: ClassVar[float] = 10.0
-    """Seconds from the first byte of a request (the first: from the accepted connection) to its last header."""
+    deadlines: ClassVar[Deadlines]
     limits: ClassVar[TransportLimits] = TransportLimits()
     """For endpoints that do not detach their socket."""
 
-    _deadline: asyncio.TimerHandle | None = None
     _segment: bytes = b""
     _upgrades: bool | None = None
 
@@ -61,17 +98,17 @@ class HttpProtocol(HttpToolsProtocol):
         self.server = _address(transport, "sockname")
         self.client = cast(tuple[str, int] | None, _address(transport, "peername"))
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        self._start_deadline()
+        self.deadlines.start(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._start_deadline()
+        if (self.cycle is None or self.cycle.response_complete) and self not in self.deadlines:
+            self.deadlines.start(self)
         self._segment = data
         super().data_received(data)
         self._segment = b""
 
     def on_headers_complete(self) -> None:
-        self._stop_deadline()
+        self.deadlines.stop(self)
         super().on_headers_complete()
 
     def on_message_begin(self) -> None:
@@ -85,7 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self._upgrades
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
+        self.deadlines.stop(self)
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -106,14 +143,6 @@ class HttpProtocol(HttpToolsProtocol):
         # The parser holds this object's methods; nothing else would part them before the collector runs.
         self.parser = None  # type: ignore[assignment]
 
-    def _start_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self.header_timeout, self.transport.close)
-
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
 
 def _address(transport: asyncio.Transport, which: str) -> tuple[str, int | None] | None:
     try:
@@ -127,7 +156,7 @@ def _address(transport: asyncio.Transport, which: str) -> tuple[str, int | None]
 
 def http_protocol(header_timeout: float, limits: TransportLimits) -> type[HttpProtocol]:
     """`HttpProtocol` with its settings: uvicorn creates the instances, so a class carries them."""
-    return type("HttpProtocol", (HttpProtocol,), {"header_timeout": header_timeout, "limits": limits})
+    return type("HttpProtocol", (HttpProtocol,), {"deadlines": Deadlines(header_timeout), "limits": limits})
 
 
 class HandshakeError(Exception):

@@ -128,8 +128,9 @@ async def _rehearse() -> None:
 
     from web.transport.detached import DetachedConnection
     from web.transport.endpoint import run_connection
-    from web.transport.handshake import HttpProtocol
+    from web.transport.handshake import http_protocol
 
+    protocol = http_protocol(10.0, TransportLimits())
     listener = _Listener()
     heart = Heart()
     heart.start()
@@ -140,12 +141,12 @@ async def _rehearse() -> None:
         await run_connection(websocket, lambda connection: listener, heart=heart, limits=TransportLimits())
 
     config = Config(
-        application, http=HttpProtocol, ws="websockets-sansio", interface="asgi3", lifespan="off", log_config=None
+        application, http=protocol, ws="websockets-sansio", interface="asgi3", lifespan="off", log_config=None
     )
     config.load()
     state = ServerState()
     stage = _Stage()
-    http = HttpProtocol(config, state, {}, asyncio.get_running_loop())
+    http = protocol(config, state, {}, asyncio.get_running_loop())
     stage.protocol = http
     http.connection_made(stage)
     http.data_received(_REQUEST + _masked(b"first"))
