@@ -8,6 +8,7 @@ C4  While the log cannot be written, batches wait here, in order, and the same a
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +24,7 @@ from collab.types import DocumentId, Seq
 
 _RETRY_SECONDS = 0.1
 _RETRY_SECONDS_MAX = 2.0
-_BUSY_ROOMS = 16
-"""With so many rooms in one commit the next one waits for twice the window."""
-_WINDOWS_MAX = 3
+_STREAM_WINDOWS = 3
 
 
 class BatchOwner(Protocol):
@@ -109,16 +108,18 @@ class Committer:
         Raises:
             StoreError: the log is broken for good (not retryable); nothing after its last commit is saved.
         """
-        rooms = 0
+        clock = asyncio.get_running_loop().time
+        idle_since = -math.inf
         while True:
             await self._wake.wait()
-            # Of what a commit costs most does not depend on what is in it: when many rooms write, more go together.
-            await asyncio.sleep(self._window * min(1 + rooms / _BUSY_ROOMS, _WINDOWS_MAX))
+            # Of what a commit costs most does not depend on what is in it: while they follow each other closely, more
+            # goes together.
+            follows = clock() - idle_since < self._window
+            await asyncio.sleep(self._window * _STREAM_WINDOWS if follows else self._window)
             self._wake.clear()
             queue, self._queue = self._queue, []
-            groups = _by_owner(queue)
-            rooms = len(groups)
-            await self._commit(groups)
+            await self._commit(_by_owner(queue))
+            idle_since = clock()
             if not self._queue:
                 self._drained.set()
 

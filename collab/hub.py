@@ -94,6 +94,7 @@ class Hub:
 
     async def start(self) -> None:
         self._clock: Clock = self._given_clock or asyncio.get_running_loop()
+        LiveDocument([])  # With its first Doc pycrdt imports anyio's backend: 10 ms, before anybody waits for them.
         self._accepting = True
         self._spawn(self._committer.run())
         self._spawn(self._tick())

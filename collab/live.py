@@ -37,7 +37,8 @@ class LiveDocument:
         self._doc: Doc[Any] = document_from(parts)
         self._raw = self._doc._doc
         self._vector: bytes | None = None
-        self._answers: dict[bytes, bytes] = {}
+        # A document opened from its checkpoint need not be encoded for the first who has nothing of it.
+        self._answers: dict[bytes, bytes] = {_NOTHING: parts[0]} if len(parts) == 1 else {}
         self._deletions: Deletions | None = None
         self._sharing: set[bytes] = set()
         self.clocks: dict[int, int] = decode_state_vector(self.vector())

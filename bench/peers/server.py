@@ -60,7 +60,7 @@ class Server:
         return ProcessTree(self._process.pid)
 
     def start(self) -> None:
-        """Start it and wait until it accepts connections.
+        """Start it and wait until it answers: a port may take connections before.
 
         Raises:
             Unavailable: it ended or was not ready in time; the text holds the end of its log.
@@ -76,15 +76,22 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _READY_SECONDS
-        while not self._accepts():
+        while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable(f"{self.peer.title} did not start: {self.log_tail()}")
             time.sleep(0.02)
 
-    def _accepts(self) -> bool:
+    def _answers(self) -> bool:
+        """Whether a request of HTTP is answered, whatever the answer."""
+        host, port = self.address
         with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex(self.address) == 0
+            probe.settimeout(_READY_SECONDS)
+            try:
+                probe.connect(self.address)
+                probe.sendall(b"GET / HTTP/1.1\r\nHost: %s:%d\r\nConnection: close\r\n\r\n" % (host.encode(), port))
+                return bool(probe.recv(1))
+            except OSError:
+                return False
 
     def kill(self) -> None:
         """SIGKILL to all its processes: no handler runs, nothing is flushed."""
