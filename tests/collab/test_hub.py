@@ -43,6 +43,18 @@ def text_of(state: bytes) -> str:
     return str(doc.get("text", type=Text))
 
 
+def test_what_was_loaded_answers_who_has_nothing_until_something_changes() -> None:
+    stored = typed("one")
+    document = LiveDocument([stored])
+    assert document.since(b"\x00") == stored
+    doc = Doc[Text]()
+    doc.apply_update(stored)
+    before = doc.get_state()
+    doc.get("text", type=Text).insert(3, " two")
+    document.apply([doc.get_update(before)])
+    assert text_of(document.since(b"\x00")) == "one two"
+
+
 class CountingLog(MemoryUpdateLog):
     """Counts loads, and holds them back or fails as the test says."""
 
