@@ -16,7 +16,7 @@ than this machine's own.
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from enum import Enum, IntEnum, auto
 from typing import Any, TypeVar
 
@@ -73,12 +73,13 @@ class Action(Enum):
     SHARE = auto()
     LEAVE = auto()
     READ_HISTORY = auto()
+    """Any past state, and who did what. Named versions are for everybody who may read."""
     NAME_VERSION = auto()
     BRING_BACK = auto()
     """A past state becomes the present again."""
 
 
-LEAST_ROLE = {
+LEAST_ROLE: Mapping[Action, Role] = {
     Action.CREATE: Role.EDITOR,
     Action.CONNECT: Role.READER,
     Action.READ: Role.READER,
@@ -89,10 +90,11 @@ LEAST_ROLE = {
     Action.RELEASE: Role.OWNER,
     Action.SHARE: Role.OWNER,
     Action.LEAVE: Role.READER,
-    Action.READ_HISTORY: Role.READER,
+    Action.READ_HISTORY: Role.EDITOR,
     Action.NAME_VERSION: Role.EDITOR,
     Action.BRING_BACK: Role.EDITOR,
 }
+"""For READ_HISTORY, HISTORY_ROLE says so."""
 _CREATES = frozenset({Action.CREATE, Action.CONNECT, Action.APPEND})
 
 
@@ -125,6 +127,7 @@ class Door:
         self._quiet = Quiet()
         self.refusals = 0
         self._local_only = settings.local_only
+        self._least_role = {**LEAST_ROLE, Action.READ_HISTORY: Role[settings.history_role.upper()]}
         self._allowed_origins = frozenset(settings.allowed_origins)
         if settings.public_url:
             self._allowed_origins |= {re.sub(r"(?<=[^:/])/.*", "", settings.public_url)}
@@ -195,12 +198,16 @@ class Door:
             standing = Standing(Role.OWNER if may else None, may_create=may)
         else:
             standing = await self._in_time(self._authority.standing(visitor, document))
-        if standing.role is None or standing.role < LEAST_ROLE[action]:
+        if standing.role is None or standing.role < self._least_role[action]:
             # Rule D4: nothing here depends on whether there is such a document.
             raise (PermissionDenied if visitor.known else NotAuthenticated)(
                 "you may not do this with this document, or there is none of this name"
             )
         return grant_of(visitor, document, standing, action), standing
+
+    def may(self, grant: Grant, action: Action) -> bool:
+        """Whether somebody whom the door let through for one action may do another one."""
+        return grant.role >= self._least_role[action]
 
     def check_host(self, connection: HTTPConnection[Any]) -> str:
         """The Host header.

@@ -1,5 +1,6 @@
 """REST: a document's history."""
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ async def written(http: httpx.AsyncClient) -> tuple[Writer, Writer]:
     return ann, bob
 
 
-async def get(http: httpx.AsyncClient, resource: str, who: str = "rea", **params: Any) -> Any:
+async def get(http: httpx.AsyncClient, resource: str, who: str = "bob", **params: Any) -> Any:
     response = await http.get(url(PLANS, resource), params=params or None, headers={"X-Who": who})
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
@@ -224,10 +225,10 @@ async def test_exports_and_imports_are_on_the_timeline(http: httpx.AsyncClient) 
     assert story == [("export", "rea", "docx"), ("import", "ann", "markdown"), ("session", "ann", None)]
 
 
-async def test_readers_see_history_and_change_nothing(http: httpx.AsyncClient) -> None:
+async def test_readers_see_the_present_and_named_versions_and_change_nothing(http: httpx.AsyncClient) -> None:
     await written(http)
-    version = (await http.post(url(PLANS, "/history/versions"), json={"name": "Draft"})).json()
-    assert (await get(http, "/history/versions"))["versions"] == [version]
+    version = (await http.post(url(PLANS, "/history/versions"), json={"name": "Draft", "seq": 1})).json()
+    assert (await get(http, "/history/versions", "rea"))["versions"] == [version]
     one = url(PLANS, f"/history/versions/{version['id']}")
     rea = {"X-Who": "rea"}
     for refused in (
@@ -236,10 +237,45 @@ async def test_readers_see_history_and_change_nothing(http: httpx.AsyncClient) -
         await http.post(url(PLANS, "/history/versions"), json={"name": "Mine"}, headers=rea),
         await http.patch(one, json={"name": "Mine"}, headers=rea),
         await http.delete(one, headers=rea),
+        *[
+            await http.get(url(PLANS, resource), headers=rea)
+            for resource in (
+                "/history",
+                "/history/blame",
+                "/history/blame?at=1",
+                "/history/diff?from=0&to=1",
+                "/content?at=2",
+                "/content?at=0",
+                "/export",
+                "/export?format=text&seq=2",
+                "/history/export",
+            )
+        ],
     ):
         problem(refused, 403)
+    for resource, text in (
+        ("/content", "Goodbye <b> world"),
+        ("/content?at=3", "Goodbye <b> world"),
+        ("/content?at=1", "Hello world"),
+        ("/export?format=text", "Goodbye <b> world"),
+        ("/export?format=text&seq=1", "Hello world"),
+    ):
+        assert (await http.get(url(PLANS, resource), headers=rea)).text == text
     assert (await get(http, "/history"))["head"] == 3
     assert (await get(http, "/history/versions"))["versions"] == [version]
+
+
+async def test_the_feed_gives_readers_the_present_and_nothing_that_was_deleted(http: httpx.AsyncClient) -> None:
+    await written(http)
+    for after in (0, 1):
+        page = await get(http, f"/updates?after={after}", "rea")
+        assert (page["head"], len(page["updates"])) == (3, 1)
+        row = page["updates"][0]
+        payload = base64.b64decode(row["payload"])
+        assert (row["seq"], row["first"], row["user"]) == (3, 1, None)
+        assert (text_of(payload), b"Hello" in payload) == ("Goodbye <b> world", False)
+    assert await get(http, "/updates?after=3", "rea") == {"updates": [], "head": 3}
+    assert len((await get(http, "/updates"))["updates"]) == 3
 
 
 async def test_22_who_may_not_read_a_document_learns_nothing_of_its_past(http: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from collab.errors import NotAuthenticated, PermissionDenied
-from collab.types import Grant, Role
+from collab.types import DocumentId, Grant, Role
 from web.security import Action, Door
 from web.settings import Settings
 from web.visitor import Standing, Visitor
@@ -240,7 +240,7 @@ async def test_a_role_allows_what_it_includes_and_nothing_more() -> None:
     grant = await door.admit(request(), "shared", Action.CONNECT)
     assert (grant.role, grant.may_create, grant.user_id) == (Role.READER, False, "reader")
     assert (await door.admit(request(), "shared", Action.READ)).document == "shared"
-    for action in set(Action) - {Action.READ, Action.READ_HISTORY, Action.CONNECT, Action.LEAVE}:
+    for action in set(Action) - {Action.READ, Action.CONNECT, Action.LEAVE}:
         with pytest.raises(PermissionDenied):
             await door.admit(request(), "shared", action)
     with pytest.raises(PermissionDenied):
@@ -266,3 +266,11 @@ def is_name(text: str) -> bool:
     parts = text.split("/")
     allowed = set(string.ascii_letters + string.digits + "._:~-")
     return len(text) <= 255 and all(part not in ("", ".", "..") and set(part) <= allowed for part in parts)
+
+
+@pytest.mark.parametrize("least", ["reader", "commenter", "editor", "owner"])
+def test_who_sees_the_history_is_a_setting(least: Any) -> None:
+    door = Door(Settings(history_role=least))
+    for role in Role:
+        assert door.may(Grant(DocumentId("plans"), role, None), Action.READ_HISTORY) == (role >= Role[least.upper()])
+    assert door.may(Grant(DocumentId("plans"), Role.READER, None), Action.READ)

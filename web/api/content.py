@@ -9,13 +9,14 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from collab.errors import DocumentQuarantined
+from collab.errors import DocumentQuarantined, PermissionDenied
 from collab.export.formats import EXPORT_FORMATS, Format
 from collab.history.ports import EventKind, NewEvent
 from collab.types import Grant, Seq
 from web.api.actors import actor_of, note_event
 from web.api.bodies import Schema, read_query
 from web.downloads import file_response
+from web.security import Action
 from web.state import AppRequest
 
 SEQ_MAX = 2**63 - 1
@@ -41,6 +42,8 @@ async def give(request: AppRequest, grant: Grant, format: str, at: int | None, *
         attachment: Always a download, whatever a browser could show in place.
     """
     chosen = chosen_format(format)
+    if at is not None:
+        await check_past(request, grant, Seq(at))
     attachment = attachment or not chosen.shown_in_place
     state, headers = await _state(request, grant, at)
     info = await request.state["database"].documents.get(grant.document)
@@ -55,6 +58,19 @@ async def give(request: AppRequest, grant: Grant, format: str, at: int | None, *
         seq = info.head if at is None else Seq(at)
         await note_event(request, grant, NewEvent(EventKind.EXPORT, grant.user_id, seq, format))
     return response
+
+
+async def check_past(request: AppRequest, grant: Grant, at: Seq) -> None:
+    """
+    Raises:
+        PermissionDenied: the state at `at` is no named version, nor the present, and others are not for this role.
+    """
+    if request.state["door"].may(grant, Action.READ_HISTORY):
+        return
+    database = request.state["database"]
+    named = {version.seq for version in await database.history.versions(grant.document)}
+    if at not in named and at != (await database.documents.get(grant.document)).head:
+        raise PermissionDenied("of this document's past you may see the named versions")
 
 
 async def _state(request: AppRequest, grant: Grant, at: int | None) -> tuple[bytes, dict[str, str]]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from collab.errors import CorruptUpdate
+from collab.errors import CorruptUpdate, PermissionDenied
 from collab.export.formats import EXPORT_FORMATS
 from collab.history.ports import EventKind, NewEvent
 from collab.types import Grant
@@ -20,6 +20,7 @@ from web.api.content import SEQ_MAX, give
 from web.api.jobs import ZIP
 from web.downloads import SANDBOX, content_disposition
 from web.exporting import ARCHIVE
+from web.security import Action
 from web.state import AppRequest
 
 _CHUNK = 256 * 1024
@@ -43,6 +44,8 @@ async def export_document(request: AppRequest, grant: Grant) -> Response:
 
 
 async def _archive(request: AppRequest, grant: Grant) -> Response:
+    if not request.state["door"].may(grant, Action.READ_HISTORY):
+        raise PermissionDenied("an archive holds the whole history, which you may not see; ask for another format")
     info = await request.state["database"].documents.get(grant.document)
     source = await _written(request, grant)
     request.state["recorder"].note(actor_of(request, grant), "document-exported", grant.document, format=ARCHIVE)
