@@ -25,6 +25,7 @@
       │ └ DocumentUnreadable
       ├ DocumentQuarantined
       ├ HistoryNotFound
+      ├ HistoryGone
       └ SchemaTooNew
 
 `close_code` is the WebSocket close code a connection gets when the error ends it (RFC 6455 section 7.4,
@@ -159,6 +160,12 @@ class DocumentQuarantined(StoreError):
 
 class HistoryNotFound(StoreError):
     """The document had no such state, block or version."""
+
+    close_code = 4404
+
+
+class HistoryGone(StoreError):
+    """The document had such a state; it was thinned out."""
 
     close_code = 4404
 

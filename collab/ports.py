@@ -30,6 +30,8 @@ class StoredUpdate(NamedTuple):
     at_ms: int
     """Wall clock of the commit's writer, milliseconds since 1970. Never used as order."""
     payload: bytes
+    first: Seq | None = None
+    """Of a row that stands for all from this one through `seq`, which were thinned out; it has no author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class UpdateLog(Protocol):
     Rule L1: `seq` is per document, gapless, and its order is commit order.
     Rule L2: `append` returns only after everything in it is durable at the configured level.
     Rule L3: `append` is atomic: all rows of all documents in it, or none.
-    Rule L4: rows are never changed; checkpoints never delete rows.
+    Rule L4: rows are never changed; checkpoints never delete rows. Only retention does (`collab.history.thinning`).
     Rule L5: a reader that sees seq n sees every seq below n.
     """
 

@@ -234,13 +234,7 @@ class SqlAccounts:
 
         def work(connection: Connection) -> Account:
             account = _person(connection, account_id)
-            for table in (sign_ins, tokens, invitations, grants, link_holders):
-                connection.execute(delete(table).where(table.c.account_pk == account.pk))
-            for table, column in ((invitations, "invited_by_pk"), (share_links, "created_by_pk")):
-                connection.execute(update(table).where(table.c[column] == account.pk).values({column: None}))
-            connection.execute(delete(accounts).where(accounts.c.pk == account.pk))
-            if account.administrator and not _has_administrator(connection):
-                raise LastAdministrator("somebody has to be an administrator")
+            delete_account(connection, account.pk, administrator=account.administrator)
             details = {"person": account.id, "name": account.name}
             record(connection, now_ms, Event(by, "person-deleted", details=details))
             return account
@@ -538,6 +532,21 @@ def _people() -> Select[Any]:
 def _contains(connection: Connection, column: ColumnElement[Any], folded: str) -> ColumnElement[bool]:
     position = func.instr if connection.dialect.name == "sqlite" else func.strpos
     return position(column, folded) > 0
+
+
+def delete_account(connection: Connection, account_pk: int, *, administrator: bool) -> None:
+    """`SqlAccounts.delete`, in the transaction of the caller.
+
+    Raises:
+        LastAdministrator.
+    """
+    for table in (sign_ins, tokens, invitations, grants, link_holders):
+        connection.execute(delete(table).where(table.c.account_pk == account_pk))
+    for table, column in ((invitations, "invited_by_pk"), (share_links, "created_by_pk")):
+        connection.execute(update(table).where(table.c[column] == account_pk).values({column: None}))
+    connection.execute(delete(accounts).where(accounts.c.pk == account_pk))
+    if administrator and not _has_administrator(connection):
+        raise LastAdministrator("somebody has to be an administrator")
 
 
 def _person(connection: Connection, account_id: str) -> Account:

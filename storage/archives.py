@@ -19,9 +19,20 @@ from collab.ports import StoredUpdate
 from collab.types import DocumentId, Seq
 from storage.documents import check_title
 from storage.errors import DocumentExists
+from storage.history import binding_row, span_row
 from storage.people import People
 from storage.rows import create_document, find_document
-from storage.tables import documents, history_events, people, update_checksum, updates, versions
+from storage.tables import (
+    documents,
+    history_clients,
+    history_events,
+    history_spans,
+    people,
+    thinned_checksum,
+    update_checksum,
+    updates,
+    versions,
+)
 from storage.transactions import Transactions
 
 ARRIVING = 0
@@ -75,7 +86,7 @@ class Archives:
             stored = await self._transactions.write(step)
             if not stored or following is None:
                 return stored
-            after = Seq(after + len(chunk))
+            after = chunk[-1].seq
             chunk = following
 
 
@@ -83,6 +94,7 @@ def _people_of(document: ArchivedDocument, chunk: list[StoredUpdate], *, last: b
     authors = {row.user_id for row in chunk}
     if last:
         authors |= {named.user_id for named in document.versions} | {event.user_id for event in document.events}
+        authors |= {binding.user_id for binding in document.clients} | {span.user_id for span in document.sessions}
     return {user_id for user_id in authors if user_id is not None}
 
 
@@ -142,11 +154,13 @@ def _store(
         return False
     rows = [_row(found.pk, row, person_pks) for row in chunk if row.seq > found.head_seq]
     if rows:
-        if rows[0]["seq"] != found.head_seq + 1:
-            raise CorruptUpdate(f"the import of {document.id} has a hole before seq {rows[0]['seq']}")
+        first = next(row for row in chunk if row.seq > found.head_seq)
+        if (first.first or first.seq) != found.head_seq + 1:
+            raise CorruptUpdate(f"the import of {document.id} has a hole before seq {first.seq}")
         connection.execute(insert_rows(updates), rows)
-        head = rows[-1]["seq"]
-        connection.execute(update(documents).where(documents.c.pk == found.pk).values(head_seq=head))
+        thinned = [row.seq for row in chunk if row.first is not None]
+        values = {"head_seq": chunk[-1].seq} | ({"thinned_through": thinned[-1], "thinnings": 1} if thinned else {})
+        connection.execute(update(documents).where(documents.c.pk == found.pk).values(**values))
     if last:
         _finish(connection, found.pk, document, person_pks)
     return True
@@ -154,14 +168,19 @@ def _store(
 
 def _row(document_pk: int, row: StoredUpdate, person_pks: dict[str, int]) -> dict[str, object]:
     person_pk = None if row.user_id is None else person_pks[row.user_id]
+    if row.first is not None:
+        place = {"document_pk": document_pk, "seq": row.seq, "first": row.first, "at_ms": row.at_ms}
+        checksum = thinned_checksum(row.payload, **place)
+    else:
+        checksum = update_checksum(
+            row.payload, document_pk=document_pk, seq=row.seq, person_pk=person_pk, at_ms=row.at_ms
+        )
     return {
         "seq": row.seq,
         "at_ms": row.at_ms,
         "document_pk": document_pk,
         "person_pk": person_pk,
-        "checksum": update_checksum(
-            row.payload, document_pk=document_pk, seq=row.seq, person_pk=person_pk, at_ms=row.at_ms
-        ),
+        "checksum": checksum,
         "payload": row.payload,
     }
 
@@ -198,5 +217,11 @@ def _finish(connection: Connection, document_pk: int, document: ArchivedDocument
             for it in document.events
         ]
         connection.execute(insert_rows(history_events), happened)
+    if document.clients:
+        bound = [binding_row(document_pk, binding, person_pks) for binding in document.clients]
+        connection.execute(insert_rows(history_clients), bound)
+    if document.sessions:
+        written = [span_row(document_pk, span, person_pks) for span in document.sessions]
+        connection.execute(insert_rows(history_spans), written)
     values = {"deleted_at_ms": document.deleted_at_ms, "updated_at_ms": document.updated_at_ms}
     connection.execute(update(documents).where(documents.c.pk == document_pk).values(**values))

@@ -8,7 +8,15 @@ from sqlalchemy import Table
 
 from collab.errors import CollabError
 from collab.scanner import STATE_LIMITS, scan_update
-from storage.tables import checkpoint_checksum, checkpoints, documents, history_checkpoints, update_checksum, updates
+from storage.tables import (
+    checkpoint_checksum,
+    checkpoints,
+    documents,
+    history_checkpoints,
+    thinned_checksum,
+    update_checksum,
+    updates,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,14 @@ class Audit:
         self.updates = 0
         self.damages: list[Damage] = []
         self._heads: dict[int, int] = {}
+        self._thinned: dict[int, int] = {}
         self._last: dict[int, int] = {}
 
     def see(self, table: Table, row: Any) -> None:
         if table is documents:
             self.names[row.pk] = row.name
             self._heads[row.pk] = row.head_seq
+            self._thinned[row.pk] = row.thinned_through
         elif table is updates:
             self._see_update(row)
         elif table is checkpoints:
@@ -47,11 +57,16 @@ class Audit:
         self.updates += 1
         expected = self._last.get(row.document_pk, 0) + 1
         self._last[row.document_pk] = row.seq
-        if row.seq != expected:
-            self._damage(row.document_pk, f"row {expected} is missing")
-        checksum = update_checksum(
-            row.payload, document_pk=row.document_pk, seq=row.seq, person_pk=row.person_pk, at_ms=row.at_ms
-        )
+        if row.seq <= self._thinned.get(row.document_pk, 0):
+            checksum = thinned_checksum(
+                row.payload, document_pk=row.document_pk, seq=row.seq, first=expected, at_ms=row.at_ms
+            )
+        else:
+            checksum = update_checksum(
+                row.payload, document_pk=row.document_pk, seq=row.seq, person_pk=row.person_pk, at_ms=row.at_ms
+            )
+            if row.seq != expected:
+                self._damage(row.document_pk, f"row {expected} is missing")
         if row.checksum != checksum:
             self._damage(row.document_pk, f"row {row.seq} does not match its checksum")
         elif not _is_update(row.payload):

@@ -18,6 +18,7 @@ from storage.errors import wrap_db_errors
 from storage.history import SqlHistory
 from storage.postgresql import PostgresBackend
 from storage.quarantine import SqlQuarantine
+from storage.retention import SqlRetention
 from storage.schema import own_revisions, require_current, schema_state, state_of
 from storage.sharing import SqlSharing
 from storage.sqlite import SqliteBackend
@@ -43,6 +44,7 @@ class Database:
     sharing: SqlSharing
     credentials: SqlCredentials
     audit: AuditLog
+    retention: SqlRetention
 
     def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
@@ -57,6 +59,7 @@ class Database:
         self.sharing = SqlSharing(transactions, now_ms=now_ms)
         self.credentials = SqlCredentials(transactions, now_ms=now_ms)
         self.audit = AuditLog(transactions, now_ms=now_ms)
+        self.retention = SqlRetention(transactions, now_ms=now_ms)
 
     @classmethod
     async def open(
@@ -97,6 +100,17 @@ class Database:
         revisions = await asyncio.to_thread(own_revisions)
         state = await self._transactions.read(lambda connection: state_of(connection, revisions))
         require_current(state, "the database")
+
+    async def wipe(self) -> None:
+        """Make sure that what was deleted is not left in the database's files. Writing waits meanwhile.
+
+        On SQLite the file is written anew (VACUUM) and the WAL emptied; some seconds for each GB. On PostgreSQL the
+        space is given back for reuse, which overwrites it sooner or later: see docs/history.md.
+
+        Raises:
+            StoreUnavailable: somebody reads without end, or the disk is full; it may be tried again.
+        """
+        await self._transactions.wipe()
 
     async def close(self) -> None:
         """Wait for what is running, then let go of the database. Idempotent; later use raises StoreUnavailable."""

@@ -66,6 +66,10 @@ class LinkNotValid(StoreError):
     """The link is unknown, used up, expired or revoked: which one is nobody's business."""
 
 
+class NotInBin(StoreError):
+    """The document is in use; only one that lies in the bin can be purged."""
+
+
 class EntryNotFound(StoreError):
     """There is no such sign-in, token, link or invitation, or it is somebody else's."""
 

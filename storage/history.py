@@ -36,6 +36,7 @@ from storage.tables import (
     history_events,
     history_spans,
     people,
+    updates,
     versions,
 )
 from storage.transactions import Transactions
@@ -56,7 +57,19 @@ class SqlHistory:
     async def extent(self, document: DocumentId) -> Extent:
         def work(connection: Connection) -> Extent:
             found = _find(connection, document)
-            return Extent(found.epoch, Seq(found.head_seq), _indexed(connection, found.pk))
+            return Extent(lineage(found), Seq(found.head_seq), _indexed(connection, found.pk))
+
+        return await self._transactions.read(work)
+
+    async def kept(self, document: DocumentId) -> Sequence[Seq]:
+        def work(connection: Connection) -> list[Seq]:
+            found = _find(connection, document)
+            if not found.thinned_through:
+                return []
+            chosen = select(updates.c.seq).where(
+                updates.c.document_pk == found.pk, updates.c.seq <= found.thinned_through
+            )
+            return [Seq(seq) for (seq,) in connection.execute(chosen.order_by(updates.c.seq))]
 
         return await self._transactions.read(work)
 
@@ -89,6 +102,8 @@ class SqlHistory:
                 raise DocumentNotFound(f"there is no document {document}")
             if head.seq < through or _indexed(connection, head.pk) != chunk.after:
                 return False
+            if chunk.epoch and chunk.epoch != lineage(_find(connection, document)):
+                return False
             values = {
                 "document_pk": head.pk,
                 "through_seq": through,
@@ -98,9 +113,11 @@ class SqlHistory:
             }
             connection.execute(insert_rows(history_checkpoints), values)
             if chunk.spans:
-                connection.execute(insert_rows(history_spans), [_span(head.pk, it, person_pks) for it in chunk.spans])
+                connection.execute(
+                    insert_rows(history_spans), [span_row(head.pk, it, person_pks) for it in chunk.spans]
+                )
             if chunk.bindings:
-                rows = [_binding(head.pk, binding, person_pks) for binding in chunk.bindings]
+                rows = [binding_row(head.pk, binding, person_pks) for binding in chunk.bindings]
                 connection.execute(insert_rows(history_clients), rows)
             return True
 
@@ -291,6 +308,11 @@ def _find(connection: Connection, document: DocumentId) -> Row[Any]:
     return found
 
 
+def lineage(document: Row[Any]) -> str:
+    """See `Extent.epoch`."""
+    return f"{document.epoch}+{document.thinnings}" if document.thinnings else str(document.epoch)
+
+
 def _indexed(connection: Connection, document_pk: int) -> Seq:
     table = history_checkpoints
     newest = select(func.max(table.c.through_seq)).where(table.c.document_pk == document_pk)
@@ -304,7 +326,7 @@ def _inserted(connection: Connection, table: Any, values: dict[str, Any]) -> int
     return number
 
 
-def _span(document_pk: int, span: Span, person_pks: dict[str, int]) -> dict[str, Any]:
+def span_row(document_pk: int, span: Span, person_pks: dict[str, int]) -> dict[str, Any]:
     return {
         "document_pk": document_pk,
         "person_pk": None if span.user_id is None else person_pks[span.user_id],
@@ -318,7 +340,7 @@ def _span(document_pk: int, span: Span, person_pks: dict[str, int]) -> dict[str,
     }
 
 
-def _binding(document_pk: int, binding: Binding, person_pks: dict[str, int]) -> dict[str, Any]:
+def binding_row(document_pk: int, binding: Binding, person_pks: dict[str, int]) -> dict[str, Any]:
     return {
         "document_pk": document_pk,
         "client": binding.client,

@@ -15,11 +15,16 @@ CACHE_ENTRIES_MAX = 65_536
 
 
 class People:
-    """The interned authors. Their rows are never removed, so what was looked up once stays true."""
+    """The interned authors. Their rows are never removed, so what was looked up once stays true; but for somebody who
+    was erased, whom this server forgets, and whose account is gone on all."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._known: dict[str, int] = {}
+        self._known = transactions.interned
+
+    def forget(self, user_id: str) -> None:
+        """The id has no author any more."""
+        self._known.pop(user_id, None)
 
     async def intern(self, user_ids: Collection[str]) -> dict[str, int]:
         """Keys for all of `user_ids`; new ones are stored, in a transaction of their own.
@@ -38,7 +43,7 @@ class People:
         found = await self._transactions.write(partial(_intern, missing))
         if len(self._known) + len(found) > CACHE_ENTRIES_MAX:
             self._known.clear()
-        self._known |= found
+        self._known.update(found)
         return keys | found
 
 

@@ -32,6 +32,7 @@ class PostgresBackend:
     """The `Backend` of one PostgreSQL database."""
 
     def __init__(self, url: URL, *, connections: int) -> None:
+        self._url = url
         self._engine = create_async_engine(
             url,
             pool_size=connections,
@@ -49,6 +50,15 @@ class PostgresBackend:
     async def write(self, work: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
+
+    async def wipe(self) -> None:
+        engine = single_connection_engine(self._url)
+        try:
+            async with engine.connect() as connection:
+                alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await alone.exec_driver_sql("VACUUM")
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         await self._engine.dispose()

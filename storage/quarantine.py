@@ -69,7 +69,7 @@ def _salvage(connection: Connection, document: DocumentId) -> LoadedDocument:
     rows: list[StoredUpdate] = []
     after = 0 if checkpoint is None else checkpoint.through
     try:
-        for row in rows_after(connection, found.pk, after=after, through=found.head_seq):
+        for row in rows_after(connection, found.pk, after=after, through=found.head_seq, thinned=found.thinned_through):
             rows.append(row)
     except CorruptUpdate:
         pass

@@ -40,6 +40,8 @@ CHECKPOINT_COMMITS = 500
 """A checkpoint of the WAL is due after so many commits …"""
 CHECKPOINT_GROWTH_BYTES = 4 * 1024 * 1024
 """… or when the WAL file has grown by so much since the last one."""
+_WIPE_TRIES = 20
+_WIPE_PAUSE_SECONDS = 0.25
 JOBS_MAX = 64
 """Transactions that are committed together at the most."""
 WAL_KEPT_BYTES = 64 * 1024 * 1024
@@ -81,6 +83,10 @@ class SqliteBackend:
     async def write(self, work: Callable[[Connection], T]) -> T:
         assert self._writer is not None
         return await self._writer.run(work)
+
+    async def wipe(self) -> None:
+        assert self._writer is not None
+        await self._writer.wipe()
 
     async def close(self) -> None:
         # The writer goes last: whoever closes last writes the WAL back into the file.
@@ -132,6 +138,27 @@ class Writer:
         self._jobs.append(job)
         await self._call(self._transact_waiting)
         return job.future.result()
+
+    async def wipe(self) -> None:
+        """Write the file anew, without what was deleted, and empty the WAL."""
+        await self._call(self._vacuum)
+        for _ in range(_WIPE_TRIES):
+            if await self._call(self._empty_wal):
+                return
+            await asyncio.sleep(_WIPE_PAUSE_SECONDS)  # A reader is in the way.
+        raise StoreUnavailable("the WAL cannot be emptied while somebody reads; try again later")
+
+    def _vacuum(self) -> None:
+        self._driver.execute("VACUUM")
+
+    def _empty_wal(self) -> bool:
+        self._pragma("busy_timeout=0")  # Commits should not wait for a reader as well.
+        try:
+            busy, _, _ = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._pragma(f"busy_timeout={WRITER_BUSY_TIMEOUT_MS}")
+        self._wal_bytes = self._wal_size()
+        return not busy
 
     async def close(self) -> None:
         await self._call(self._disconnect)
@@ -228,10 +255,13 @@ class Writer:
         self._connection = None
 
     def _pragma(self, text: str) -> None:
-        # Through the driver: on an SQLAlchemy connection it would run inside a transaction.
+        self._driver.execute(f"PRAGMA {text}").fetchall()
+
+    @property
+    def _driver(self) -> Any:
+        """Past SQLAlchemy, whose connections run everything inside a transaction."""
         assert self._connection is not None
-        driver: Any = self._connection.connection.dbapi_connection
-        driver.execute(f"PRAGMA {text}").fetchall()
+        return self._connection.connection.dbapi_connection
 
     def _wal_size(self) -> int:
         try:

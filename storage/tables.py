@@ -47,6 +47,9 @@ documents = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("deleted_at_ms", BigInteger),
+    # Rows of `updates` through this one stand for others that were thinned out, and how often that was done.
+    Column("thinned_through", BigInteger, nullable=False, server_default="0"),
+    Column("thinnings", Integer, nullable=False, server_default="0"),
     # A purged document's key must not come back: checksums and appends in doubt refer to it.
     sqlite_autoincrement=True,
 )
@@ -315,6 +318,13 @@ def update_checksum(payload: bytes, *, document_pk: int, seq: int, person_pk: in
     """CRC-32 over everything a row says, so that neither bit rot nor a row in another one's place passes."""
     place = _UPDATE_PLACE.pack(document_pk, seq, person_pk or 0, at_ms)
     return _signed(zlib.crc32(place, zlib.crc32(payload)))
+
+
+def thinned_checksum(payload: bytes, *, document_pk: int, seq: int, first: int, at_ms: int) -> int:
+    """As `update_checksum`, for a row that stands for all from `first` on. It has no author; and because `first`
+    follows from the row before, a row that is missing there is noticed.
+    """
+    return update_checksum(payload, document_pk=document_pk, seq=seq, person_pk=-first, at_ms=at_ms)
 
 
 def checkpoint_checksum(state_crc: int, *, document_pk: int, through: int) -> int:

@@ -35,6 +35,10 @@ class Backend(Protocol):
         """Run `work` and commit durably, or roll back when it raises."""
         ...
 
+    async def wipe(self) -> None:
+        """See `Database.wipe`."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -42,6 +46,8 @@ class Transactions:
     def __init__(self, backend: Backend, *, read_only: bool = False) -> None:
         self._backend = backend
         self._read_only = read_only
+        self.interned: dict[str, int] = {}
+        """What `storage.people` knows, for everybody who uses this database."""
         self._broken: str | None = None
         self._closed = False
         self._closing = asyncio.Lock()
@@ -83,6 +89,15 @@ class Transactions:
             except StoreBroken as error:
                 self._broken = str(error)
                 raise
+
+    async def wipe(self) -> None:
+        """See `Database.wipe`."""
+        with self._admitted():
+            if self._read_only:
+                raise StoreError("the database was opened for reading only")
+            self.require_unbroken()
+            with wrap_db_errors(writing=True):
+                await self._backend.wipe()
 
     async def close(self) -> None:
         self._closed = True

@@ -27,7 +27,16 @@ from collab.types import DocumentId, Seq
 from storage.in_doubt import InDoubt, Plan, Row
 from storage.people import People
 from storage.rows import Head, create_document, find_document, insert, move_heads, new_epoch
-from storage.tables import checkpoint_checksum, checkpoints, documents, people, quarantines, update_checksum, updates
+from storage.tables import (
+    checkpoint_checksum,
+    checkpoints,
+    documents,
+    people,
+    quarantines,
+    thinned_checksum,
+    update_checksum,
+    updates,
+)
 from storage.transactions import Transactions, retry
 
 _log = logging.getLogger(__name__)
@@ -215,7 +224,7 @@ def _load(document: DocumentId, connection: Connection, *, with_checkpoint: bool
     if with_checkpoint and found.through_seq is not None:
         checkpoint = Checkpoint(Seq(found.through_seq), found.state)
     after = Seq(0) if checkpoint is None else checkpoint.through
-    rows = rows_after(connection, found.pk, after=after, through=found.head_seq)
+    rows = rows_after(connection, found.pk, after=after, through=found.head_seq, thinned=found.thinned_through)
     return _Loaded(LoadedDocument(found.epoch, checkpoint, list(rows), Seq(found.head_seq)), found.pk, found.checksum)
 
 
@@ -225,7 +234,14 @@ def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: in
         raise DocumentNotFound(f"there is no document {document}")
     page: list[StoredUpdate] = []
     through = min(found.head_seq, after + limit)
-    for row in rows_after(connection, found.pk, after=after, through=through, page_bytes=min(bytes_max, PAGE_BYTES)):
+    for row in rows_after(
+        connection,
+        found.pk,
+        after=after,
+        through=through,
+        thinned=found.thinned_through,
+        page_bytes=min(bytes_max, PAGE_BYTES),
+    ):
         bytes_max -= len(row.payload)
         if page and bytes_max < 0:
             break
@@ -234,9 +250,18 @@ def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: in
 
 
 def rows_after(
-    connection: Connection, document_pk: int, *, after: int, through: int, page_bytes: int = PAGE_BYTES
+    connection: Connection,
+    document_pk: int,
+    *,
+    after: int,
+    through: int,
+    thinned: int,
+    page_bytes: int = PAGE_BYTES,
 ) -> Iterator[StoredUpdate]:
     """The rows after `after` through `through`, fetched a page at a time, each checked.
+
+    Args:
+        thinned: Rows through this one stand for others, too. One that stands for `through` may end beyond it.
 
     Raises:
         CorruptUpdate: a row is missing or does not match its checksum.
@@ -247,12 +272,24 @@ def rows_after(
         if not rows:
             raise CorruptUpdate(f"row {after + 1} is missing")
         for seq, at_ms, person_pk, checksum, payload, user_id in rows:
+            if seq <= thinned:
+                first = 1 + _last_before(connection, document_pk, seq)
+                if checksum != thinned_checksum(payload, document_pk=document_pk, seq=seq, first=first, at_ms=at_ms):
+                    raise CorruptUpdate(f"row {seq} does not match its checksum, or the one before it is missing")
+                yield StoredUpdate(Seq(seq), None, at_ms, payload, Seq(first))
+                after = seq
+                continue
             after += 1
             if seq != after:
                 raise CorruptUpdate(f"row {after} is missing")
             if checksum != update_checksum(payload, document_pk=document_pk, seq=seq, person_pk=person_pk, at_ms=at_ms):
                 raise CorruptUpdate(f"row {seq} does not match its checksum")
             yield StoredUpdate(Seq(seq), user_id, at_ms, payload)
+
+
+def _last_before(connection: Connection, document_pk: int, seq: int) -> int:
+    before = select(func.max(updates.c.seq)).where(updates.c.document_pk == document_pk, updates.c.seq < seq)
+    return connection.scalar(before) or 0
 
 
 def _page_statement() -> Select[Any]:
@@ -295,6 +332,8 @@ def _write_checkpoint(
     found = find_document(connection, document)
     if found is None:
         raise DocumentNotFound(f"there is no document {document}")
+    if checkpoint.through < found.thinned_through:
+        return  # It may hold what was thinned out since it was made.
     if checkpoint.through > found.head_seq:
         raise ValueError(f"a checkpoint through row {checkpoint.through} of a log that ends at row {found.head_seq}")
     statement = insert(connection, checkpoints)

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from collab.errors import StoreError
+from collab.history.thinning import Keep
 from collab.hub import Hub
 from collab.load_watch import LoadWatch
 from storage.engine import Database
@@ -21,6 +22,7 @@ from web.descriptors import watch_descriptors
 from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
 from web.history.process import HistoryProcess
+from web.history.sweeper import Sweeper
 from web.jobs import Jobs
 from web.minting import Mint
 from web.operator import WithOperator
@@ -211,7 +213,11 @@ def create_app(
             stack.push_async_callback(hub.close, given.shutdown_seconds)
             state = await compose(given, store, hub, history, heart, operator_key)
             stack.push_async_callback(say_the_rest, state)
-            await stack.enter_async_context(running(on_failure, state["recorder"].run(), state["watch"].run()))
+            work = [state["recorder"].run(), state["watch"].run()]
+            if given.history_retention != "all":
+                keep = Keep(given.history_retention)
+                work.append(Sweeper(store, history, keep, given.history_days, store.now_ms).run())
+            await stack.enter_async_context(running(on_failure, *work))
             await state["jobs"].start()
             stack.push_async_callback(state["jobs"].close)
             yield state

@@ -164,6 +164,9 @@ async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) ->
     try:
         versions, events = await database.archives.annotations(info.id)
         updates = await _updates(database, info.id, info.head)
+        through = max((row.seq for row in updates if row.first is not None), default=0)
+        clients = await database.history.bindings(info.id) if through else []
+        sessions = await database.history.spans(info.id) if through else []
         document = ArchivedDocument(
             id=info.id,
             title=info.title,
@@ -175,6 +178,8 @@ async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) ->
             # What happened since the head was read belongs to the next archive.
             versions=tuple(named for named in versions if named.seq <= info.head),
             events=tuple(event for event in events if event.seq <= info.head and (event.row or 0) <= info.head),
+            clients=tuple(binding for binding in clients if binding.first <= through),
+            sessions=tuple(span for span in sessions if span.last <= through),
         )
         writer.add(document, updates)
     except CorruptUpdate as error:
@@ -183,10 +188,12 @@ async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) ->
 
 async def _updates(database: Database, document: DocumentId, head: Seq) -> list[StoredUpdate]:
     found: list[StoredUpdate] = []
-    while len(found) < head:
-        limit = min(_PAGE_ROWS, head - len(found))
-        page = await database.log.read(document, after=Seq(len(found)), limit=limit, bytes_max=_PAGE_BYTES)
-        found += page.updates
+    last = Seq(0)
+    while last < head:
+        limit = min(_PAGE_ROWS, head - last)
+        page = await database.log.read(document, after=last, limit=limit, bytes_max=_PAGE_BYTES)
+        found += (row for row in page.updates if row.seq <= head)
+        last = page.updates[-1].seq
     return found
 
 

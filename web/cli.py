@@ -7,22 +7,34 @@ driver.
 import asyncio
 import gc
 import inspect
-import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 
+from web.cli_common import (
+    DocumentName,
+    ask,
+    check_directory,
+    fail,
+    over_api,
+    parse_name,
+    read_settings,
+    reason_of,
+    run,
+    seq_of,
+    with_database,
+)
 from web.cli_history import history_commands
 from web.cli_people import token_commands, user_commands
+from web.cli_retention import erase_person, prune_history, purge_document
 
 if TYPE_CHECKING:
     import socket
 
-    from collab.types import DocumentId, Seq
     from storage.backup import Progress, Summary
     from storage.documents import DocumentInfo
     from storage.engine import Database
@@ -48,6 +60,9 @@ app.add_typer(document_commands, name="document")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.add_typer(history_commands, name="history")
+history_commands.command("prune")(prune_history)
+document_commands.command("purge")(purge_document)
+user_commands.command("erase")(erase_person)
 
 
 def main() -> None:
@@ -55,12 +70,6 @@ def main() -> None:
     # `web.server.Server` switches the collector on when it is ready, and no other command lives long.
     gc.disable()
     app()
-
-
-def fail(*lines: str) -> NoReturn:
-    for line in lines:
-        print(f"coscribe: {line}", file=sys.stderr)
-    raise typer.Exit(1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -100,7 +109,7 @@ def serve(**options: Any) -> None:
         try:
             sockets = [stack.enter_context(opened) for opened in listen(settings.host, settings.port)]
         except OSError as error:
-            fail(f"cannot listen on {settings.host} port {settings.port}: {_reason(error)}")
+            fail(f"cannot listen on {settings.host} port {settings.port}: {reason_of(error)}")
         check_directory(settings)
         runner = stack.enter_context(asyncio.Runner(loop_factory=new_event_loop))
         try:
@@ -168,28 +177,6 @@ def _settings_options() -> list[inspect.Parameter]:
 serve.__signature__ = inspect.Signature(_settings_options())  # type: ignore[attr-defined]
 
 
-def read_settings(options: dict[str, Any] | None = None) -> "Settings":
-    from web.settings import Settings, SettingsError
-
-    try:
-        return Settings.read(**(options or {}))
-    except SettingsError as error:
-        fail(*error.faults)
-
-
-def check_directory(settings: "Settings") -> None:
-    from web import doctor
-
-    try:
-        doctor.check_directory(settings, make=True)
-    except OSError as error:
-        fail(f"the data directory {error.filename} cannot be written: {_reason(error)}")
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
 # -- db ---------------------------------------------------------------------------------------------------------------
 
 
@@ -205,8 +192,6 @@ def upgrade_schema() -> None:
 
 
 # -- document ---------------------------------------------------------------------------------------------------------
-
-DocumentName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's name.")]
 
 
 @document_commands.command("list")
@@ -227,7 +212,7 @@ def list_documents(
             found += page
         return found
 
-    found = _with_database(find, exclusive=False)
+    found = with_database(find, exclusive=False)
     if as_json:
         print_json_lines(found)
     else:
@@ -239,8 +224,8 @@ def show_document(document: DocumentName) -> None:
     """Print what is known of a document, as JSON."""
     from web.listing import print_json_lines
 
-    name = _parse_name(document)
-    print_json_lines([_with_database(lambda database: database.documents.get(name), exclusive=False)])
+    name = parse_name(document)
+    print_json_lines([with_database(lambda database: database.documents.get(name), exclusive=False)])
 
 
 @document_commands.command("delete")
@@ -250,16 +235,16 @@ def delete_document(document: DocumentName) -> None:
     Where a server runs on the same database, ask the server instead (DELETE /api/documents/...): it also sends away
     whoever has the document open. With SQLite this command refuses to run beside a server.
     """
-    name = _parse_name(document)
-    _with_database(lambda database: database.documents.delete(name), exclusive=True)
+    name = parse_name(document)
+    with_database(lambda database: database.documents.delete(name), exclusive=True)
     print(f"{name} is in the bin.")
 
 
 @document_commands.command("restore")
 def restore_document(document: DocumentName) -> None:
     """Take a document out of the bin."""
-    name = _parse_name(document)
-    _with_database(lambda database: database.documents.restore(name), exclusive=True)
+    name = parse_name(document)
+    with_database(lambda database: database.documents.restore(name), exclusive=True)
     print(f"{name} is not in the bin.")
 
 
@@ -271,43 +256,9 @@ def release_document(document: DocumentName) -> None:
     """
     from collab.loading import release
 
-    name = _parse_name(document)
-    _with_database(lambda database: release(database.quarantine, name), exclusive=True)
+    name = parse_name(document)
+    with_database(lambda database: release(database.quarantine, name), exclusive=True)
     print(f"{name} is not in quarantine.")
-
-
-def _parse_name(text: str) -> "DocumentId":
-    from collab.types import parse_document_id
-
-    try:
-        return parse_document_id(text)
-    except ValueError as error:
-        fail(str(error))
-
-
-def _with_database(work: "Callable[[Database], Awaitable[T]]", *, exclusive: bool) -> T:
-    settings = read_settings()
-    from storage.engine import Database
-
-    async def within() -> T:
-        database = await Database.open(settings.database_url, exclusive=exclusive)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return run(within())
-
-
-def run(work: "Coroutine[Any, Any, T]") -> T:
-    from collab.errors import CollabError
-
-    # Warnings about how a server would fare do not concern a command that ends in a moment.
-    logging.getLogger("storage").setLevel(logging.ERROR)
-    try:
-        return asyncio.run(work)
-    except (CollabError, ValueError) as error:
-        fail(str(error))
 
 
 # -- export and import ------------------------------------------------------------------------------------------------
@@ -341,7 +292,7 @@ def export(
     chosen = format or format_for(file)
     if chosen not in (ARCHIVE, *EXPORT_FORMATS):
         fail(f"format is one of: {ARCHIVE}, {', '.join(EXPORT_FORMATS)}")
-    names = [_parse_name(name) for name in documents or []]
+    names = [parse_name(name) for name in documents or []]
     if everything == bool(names):
         fail("name documents, or ask for --all")
     if chosen != ARCHIVE and len(names) != 1:
@@ -352,14 +303,24 @@ def export(
         fail(f"{file} exists already; --overwrite replaces it")
     settings = read_settings()
     with progress_bar() as progress:
+        _note_export(None if everything else names, chosen, at)
         if chosen != ARCHIVE:
-            size = run(export_file(settings, names[0], file, chosen, None if at is None else _seq(at), progress))
+            size = run(export_file(settings, names[0], file, chosen, None if at is None else seq_of(at), progress))
             print(f"{file}: {names[0]} as {chosen}, {size} bytes.")
             return
         done = run(export_documents(settings, None if everything else names, file, content=content, progress=progress))
     print(f"{file}: {done['documents']} documents, {done['updates']} updates.")
     if done["left_out"]:
         fail(*(f"{missing['id']} was left out: {missing['reason']}" for missing in done["left_out"]))
+
+
+def _note_export(names: Sequence[str] | None, format: str, at: int | None) -> None:
+    """Put it into the audit log, by way of the server if one has the database."""
+    entry = {"documents": None if names is None else [*names], "format": format, "at": at}
+    try:
+        over_api(lambda client: ask(client, "POST", "/api/admin/audit", json=entry))
+    except typer.Exit:
+        print("coscribe: the export cannot be written into the audit log", file=sys.stderr)
 
 
 @app.command("import")
@@ -396,12 +357,6 @@ def import_(
     print(f"{file}: {done['documents']} documents, {done['updates']} updates; {done['present']} were here already.")
     if done["left_out"]:
         print(f"The archive was made without: {', '.join(done['left_out'])}")
-
-
-def _seq(number: int) -> "Seq":
-    from collab.types import Seq
-
-    return Seq(number)
 
 
 # -- backup -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from web.cli_common import DocumentName, fail, parse_name, read_settings, seq_of, with_database
+
 if TYPE_CHECKING:
     from collab.types import DocumentId, Seq
     from storage.engine import Database
@@ -19,7 +21,6 @@ history_commands = typer.Typer(
 
 _RECURSION_MAX = 40_000
 
-DocumentName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's name.")]
 SeqNumber = Annotated[int, typer.Argument(min=0, metavar="SEQ", help="A state, by the seq of its last edit.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -40,18 +41,17 @@ def list_history(
 ) -> None:
     """The story of a document, newest first: sessions of editing, named versions, restores, imports and exports."""
     from collab.history.timeline import TimelineQuery
-    from web import cli
 
-    name = cli._parse_name(document)
+    name = parse_name(document)
     query = TimelineQuery(
-        pause_ms=int(cli.read_settings().history_pause_seconds * 1000),
+        pause_ms=int(read_settings().history_pause_seconds * 1000),
         limit=limit,
         user_id=user,
         anybody=user is None,
         from_ms=None if since is None else int(since.timestamp() * 1000),
         to_ms=None if until is None else int(until.timestamp() * 1000),
     )
-    entries = cli._with_database(lambda database: _answers(database).told(name, query), exclusive=False)["entries"]
+    entries = with_database(lambda database: _answers(database).told(name, query), exclusive=False)["entries"]
     if as_json:
         for entry in entries:
             typer.echo(json.dumps(entry, ensure_ascii=False))
@@ -71,10 +71,9 @@ def show_state(
 ) -> None:
     """Write the document as it was at a seq to standard output."""
     from collab.export.text import document_text
-    from web import cli
 
-    name, at = cli._parse_name(document), _seq(seq)
-    state = cli._with_database(lambda database: _answers(database).content(name, at), exclusive=False)
+    name, at = parse_name(document), seq_of(seq)
+    state = with_database(lambda database: _answers(database).content(name, at), exclusive=False)
     if form is Form.YJS:
         sys.stdout.buffer.write(state)
         sys.stdout.buffer.flush()
@@ -95,13 +94,12 @@ def show_diff(
 
     Where there are no colours, {+new+}, [-gone-] and {~other marks~}.
     """
-    from web import cli
 
     if as_json and as_html:
-        cli.fail("--json or --html, not both")
-    name = cli._parse_name(document)
-    found = cli._with_database(
-        lambda database: _answers(database).compared(name, _seq(before), _seq(after), words=not by_character),
+        fail("--json or --html, not both")
+    name = parse_name(document)
+    found = with_database(
+        lambda database: _answers(database).compared(name, seq_of(before), seq_of(after), words=not by_character),
         exclusive=False,
     )
     if as_json:
@@ -125,10 +123,9 @@ def show_blame(
     as_json: AsJson = False,
 ) -> None:
     """Who wrote what: a colour for each author; where there are no colours, [author: text]."""
-    from web import cli
 
-    name, seq = cli._parse_name(document), None if at is None else _seq(at)
-    found = cli._with_database(lambda database: _answers(database).blamed(name, seq), exclusive=False)
+    name, seq = parse_name(document), None if at is None else seq_of(at)
+    found = with_database(lambda database: _answers(database).blamed(name, seq), exclusive=False)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -152,14 +149,13 @@ def restore_state(
     Where a server runs on the same database, ask the server instead (POST /api/documents/.../restore): it tells whoever
     has the document open. With SQLite this command refuses to run beside a server.
     """
-    from web import cli
     from web.history.answers import Whole
 
     if block is not None and root is not None:
-        cli.fail("--block or --root, not both")
-    name = cli._parse_name(document)
-    row = cli._with_database(
-        lambda database: _bring_back(database, name, _seq(seq), Whole(block, root), user), exclusive=True
+        fail("--block or --root, not both")
+    name = parse_name(document)
+    row = with_database(
+        lambda database: _bring_back(database, name, seq_of(seq), Whole(block, root), user), exclusive=True
     )
     print(f"{name} is as it was at {seq} already." if row is None else f"{name} is as it was at {seq}, by edit {row}.")
 
@@ -169,6 +165,7 @@ async def _bring_back(
 ) -> "Seq | None":
     from collab.history.ports import EventKind, NewEvent
     from collab.ports import Append, NewUpdate
+    from storage.audit_log import Actor, Event
 
     restoration = await _answers(database).restoration(document, at, of)
     if restoration.empty:
@@ -177,6 +174,8 @@ async def _bring_back(
     event = await database.history.add_event(document, restore)
     (row,) = await database.log.append([Append(document, (NewUpdate(user_id, restoration.update),))])
     await database.history.finish_restore(document, event, row)
+    details = {"seq": at, "row": row, "part": str(of) or None, "with": "command line"}
+    await database.audit.write([Event(Actor(user_id), "state-restored", document, details)])
     return row
 
 
@@ -186,9 +185,3 @@ def _answers(database: "Database") -> "Answers":
 
     sys.setrecursionlimit(_RECURSION_MAX)  # shared types may be nested 2,000 deep
     return Answers(Historian(database.log, database.history), database.history)
-
-
-def _seq(number: int) -> "Seq":
-    from collab.types import Seq
-
-    return Seq(number)

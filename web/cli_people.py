@@ -3,9 +3,11 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from web.cli_common import ask, fail, over_api, read_settings
 
 if TYPE_CHECKING:
     import httpx2
@@ -123,7 +125,7 @@ async def _find(client: "httpx2.AsyncClient", name: str) -> dict[str, Any]:
     for person in found["people"]:
         if wanted in (fold(person["name"]), fold(person["email"] or "")):
             return dict(person)
-    _fail(f"there is nobody called {name}")
+    fail(f"there is nobody called {name}")
 
 
 # -- token ------------------------------------------------------------------------------------------------------------
@@ -142,11 +144,11 @@ def create_token(
     administrator: Annotated[bool, typer.Option("--administrator", help="It may do everything.")] = False,
 ) -> None:
     """Print a token alone on the last line: a JSON Web Token if there is a JWT_SECRET, else one that can be revoked."""
-    settings = _settings()
+    settings = read_settings()
     if settings.auth == "none":
-        _fail("with AUTH=none everybody may do everything, without a token")
+        fail("with AUTH=none everybody may do everything, without a token")
     if role not in _ROLES:
-        _fail(f"a role is one of {', '.join(_ROLES)}")
+        fail(f"a role is one of {', '.join(_ROLES)}")
     documents = dict.fromkeys(map(_pattern, document), role)
     end = _end(expires)
     if settings.auth == "jwt" and settings.jwt_secret.get_secret_value():
@@ -158,7 +160,7 @@ def create_token(
         "administrator": administrator,
         "expires_at": None if end is None else end.isoformat(),
     }
-    typer.echo(_over_api(lambda client: ask(client, "POST", "/api/admin/tokens", json=body))["token"])
+    typer.echo(over_api(lambda client: ask(client, "POST", "/api/admin/tokens", json=body))["token"])
 
 
 @token_commands.command("list")
@@ -166,7 +168,7 @@ def list_tokens() -> None:
     """List the tokens that can be revoked, one JSON object a line."""
     import json
 
-    for token in _over_api(lambda client: ask(client, "GET", "/api/admin/tokens"))["tokens"]:
+    for token in over_api(lambda client: ask(client, "GET", "/api/admin/tokens"))["tokens"]:
         typer.echo(json.dumps(token, ensure_ascii=False))
 
 
@@ -174,8 +176,8 @@ def list_tokens() -> None:
 def revoke_token(token: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
     """End a token. Connections that use it are closed."""
     if not token.isalnum():
-        _fail("an id is what `coscribe token list` shows under id")
-    _over_api(lambda client: ask(client, "DELETE", f"/api/admin/tokens/{token}"))
+        fail("an id is what `coscribe token list` shows under id")
+    over_api(lambda client: ask(client, "DELETE", f"/api/admin/tokens/{token}"))
     typer.echo(f"Token {token} is revoked.")
 
 
@@ -185,7 +187,7 @@ def _signed(
     import jwt
 
     if end is None:
-        _fail("a JSON Web Token has to end some time")
+        fail("a JSON Web Token has to end some time")
     now = datetime.now(UTC)
     claims: dict[str, Any] = {
         "sub": user,
@@ -208,7 +210,7 @@ def _pattern(text: str) -> str:
     try:
         return check_pattern(text)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _end(text: str) -> datetime | None:
@@ -223,57 +225,13 @@ def _end(text: str) -> datetime | None:
             parsed = datetime.fromisoformat(text)
             end = parsed if parsed.tzinfo is not None else parsed.astimezone()
     except (ValueError, OverflowError):
-        _fail("--expires takes 90s, 30m, 12h, 30d, 8w, a date such as 2027-01-31, or never")
+        fail("--expires takes 90s, 30m, 12h, 30d, 8w, a date such as 2027-01-31, or never")
     if end <= now:
-        _fail("--expires is in the past")
+        fail("--expires is in the past")
     return end
 
 
-# -- asking -----------------------------------------------------------------------------------------------------------
-
-
-async def ask(client: "httpx2.AsyncClient", method: str, path: str, **options: Any) -> Any:
-    """One request of the operator. Ends the command when the answer is a refusal."""
-    response = await client.request(method, path, **options)
-    if response.is_success:
-        return response.json() if response.content else None
-    problem = response.json()
-    faults = "; ".join(f"{fault['field']}: {fault['detail']}" for fault in problem.get("errors", ()))
-    _fail(faults or problem["detail"])
-
-
 def _with_accounts(work: "Callable[[httpx2.AsyncClient], Awaitable[T]]") -> T:
-    if _settings().auth != "accounts":
-        _fail("there are accounts only with AUTH=accounts")
-    return _over_api(work)
-
-
-def _over_api(work: "Callable[[httpx2.AsyncClient], Awaitable[T]]") -> T:
-    import httpx2
-
-    from web.cli import check_directory, run
-    from web.operator import operator_client
-
-    settings = _settings()
-    check_directory(settings)
-
-    async def within() -> T:
-        try:
-            async with operator_client(settings) as client:
-                return await work(client)
-        except httpx2.TransportError:
-            _fail("the server that has the database does not answer")
-
-    return run(within())
-
-
-def _settings() -> "Settings":
-    from web.cli import read_settings
-
-    return read_settings()
-
-
-def _fail(text: str) -> NoReturn:
-    from web.cli import fail
-
-    fail(text)
+    if read_settings().auth != "accounts":
+        fail("there are accounts only with AUTH=accounts")
+    return over_api(work)

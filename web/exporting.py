@@ -13,6 +13,7 @@ from collab.history.historian import Historian
 from collab.imports.formats import format_of
 from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq, parse_document_id
+from storage.audit_log import Actor, Event
 from storage.backup import Progress
 from storage.documents import DocumentInfo
 from storage.engine import Database
@@ -80,6 +81,8 @@ async def import_file(
         await database.documents.create(document, title)
         if update != _EMPTY:
             await database.log.append([Append(document, (NewUpdate(None, update),))])
+        details = {"format": format, "with": "command line"}
+        await database.audit.write([Event(Actor(), "document-imported", document, details)])
         progress("documents", 1, 1)
         return await database.documents.get(document)
 
@@ -90,7 +93,11 @@ async def import_documents(settings: Settings, file: Path, prefix: str, progress
     with tempfile.TemporaryDirectory() as directory:
         async with await Database.open(settings.database_url) as database:
             spool = Path(directory) / "spool"
-            return await import_archive(database, workers, file, spool, settings, prefix=prefix, progress=progress)
+            found = await import_archive(database, workers, file, spool, settings, prefix=prefix, progress=progress)
+            counts = {name: found[name] for name in ("documents", "updates", "present")}
+            details = {"prefix": prefix, "state": "done", "with": "command line", **counts}
+            await database.audit.write([Event(Actor(), "import-ended", None, details)])
+            return found
 
 
 def format_for(file: Path) -> str | None:

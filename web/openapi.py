@@ -25,6 +25,7 @@ _PROBLEMS = {
     404: "There is no such thing",
     408: "The body did not come in time",
     409: "It does not go together with what is there",
+    410: "There was such a state; it was thinned out",
     413: "The body is too large",
     415: "The body is of another media type than this operation takes",
     422: "There is more in it than a setting allows, or it cannot be stored",

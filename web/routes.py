@@ -16,6 +16,7 @@ from web.api import (
     jobs,
     me,
     people,
+    retention,
     sharing,
     single_sign_on,
     tokens,
@@ -165,7 +166,7 @@ def _history() -> list[BaseRoute]:
         ),
         Resource(
             f"{base}/versions",
-            GET=read(history.list_versions, Spec("The named versions", {200: history.VersionList})),
+            GET=Granted(Action.READ, history.list_versions, Spec("The named versions", {200: history.VersionList})),
             POST=name(history.add_version, Spec("Name a state", {201: one}, history.NewVersion)),
         ),
         Resource(
@@ -357,6 +358,38 @@ def _administration() -> list[BaseRoute]:
             DELETE=admin(tokens.revoke_any_token, Spec("Revoke an API token", _NOTHING), accounts=False),
         ),
         Resource(
+            "/api/admin/documents/{document}/prune",
+            POST=admin(
+                retention.prune,
+                Spec("Thin a document's history out", {200: retention.PrunedReply}, retention.Pruning),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/documents/{document}/purge",
+            POST=admin(
+                retention.purge,
+                Spec("Delete a document in the bin for good", {200: retention.PurgedReply}, retention.Dry),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/people/{person}/erase",
+            POST=admin(
+                retention.erase,
+                Spec("Erase a person, and keep what they wrote", {200: retention.ErasedReply}, retention.Dry),
+                accounts=False,
+            ),
+        ),
+        Resource(
+            "/api/admin/wipe",
+            POST=admin(
+                retention.wipe,
+                Spec("Leave nothing in the database's files that was deleted", _NOTHING),
+                accounts=False,
+            ),
+        ),
+        Resource(
             "/api/admin/exports",
             POST=admin(
                 jobs.start_export, Spec("Export many documents", {202: jobs.JobReply}, jobs.NewExport), accounts=False
@@ -388,6 +421,11 @@ def _administration() -> list[BaseRoute]:
             GET=admin(
                 audit.read_audit,
                 Spec("The audit log", {200: audit.Entries}, query=audit.AuditQuery),
+                accounts=False,
+            ),
+            POST=admin(
+                audit.note_export,
+                Spec("Tell of an export on the command line", _NOTHING, audit.ExportNote),
                 accounts=False,
             ),
         ),

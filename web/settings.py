@@ -276,6 +276,15 @@ class Settings(BaseSettings):
     history_memory_bytes_max: int = Field(default=2 * 1024 * 1024 * 1024, ge=256 * 1024 * 1024)
     """Address space of the process that answers questions about the past."""
 
+    history_role: Literal["reader", "commenter", "editor", "owner"] = "editor"
+    """Least role with which somebody sees a document's history. Others see the present and the named versions."""
+
+    history_retention: Literal["all", "daily", "none"] = "all"
+    """What is kept of edits older than HISTORY_DAYS: `all`, one state a day (`daily`), or what they made (`none`)."""
+
+    history_days: int = Field(default=90, ge=1, le=36_500)
+    """How old edits become before HISTORY_RETENTION thins them out."""
+
     shutdown_seconds: float = Field(default=10, gt=0)
     """Time from a signal to stop to the end of the server, in which it stores what is still in memory."""
 

@@ -3,15 +3,19 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from collab.history.ports import EventKind
+from collab.history.ports import Binding, EventKind, Span
 from collab.types import DocumentId, Seq
 
 FORMAT = "coscribe-archive"
 VERSION = 1
+THINNED_VERSION = 2
+"""Of an archive in which rows of some document were thinned out."""
 MANIFEST = "manifest.json"
 UPDATES = "updates.ndjson"
 VERSIONS = "versions.ndjson"
 EVENTS = "events.ndjson"
+CLIENTS = "clients.ndjson"
+SESSIONS = "sessions.ndjson"
 STATE = "state.yjs"
 CONTENT = ("content.md", "content.json", "content.txt")
 
@@ -54,6 +58,10 @@ class ArchivedDocument:
     deleted_at_ms: int | None
     versions: tuple[ArchivedVersion, ...] = field(default=())
     events: tuple[ArchivedEvent, ...] = field(default=())
+    clients: tuple[Binding, ...] = field(default=())
+    """Who first used which client id, and"""
+    sessions: tuple[Span, ...] = field(default=())
+    """who wrote how much when, in the rows that were thinned out: those do not tell any more."""
 
 
 def iso_time(milliseconds: int) -> str:

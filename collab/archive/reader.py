@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from collab.archive.model import (
+    CLIENTS,
     CONTENT,
     EVENTS,
     FORMAT,
     MANIFEST,
     SEAL_PREFIX,
+    SESSIONS,
     STATE,
+    THINNED_VERSION,
     UPDATES,
     VERSION,
     VERSIONS,
@@ -35,7 +38,7 @@ from collab.archive.spool import write_document
 from collab.errors import BadFile, LimitExceeded, MalformedMessage, ProtocolError
 from collab.guard import Panicked
 from collab.history.copies import decode_copies
-from collab.history.ports import EventKind
+from collab.history.ports import Binding, EventKind, Span
 from collab.live import LiveDocument
 from collab.ports import StoredUpdate
 from collab.scanner import STATE_LIMITS, scan_update
@@ -113,8 +116,11 @@ def _manifest(archive: SafeZip) -> dict[str, Any]:
     manifest = _json(archive.read(MANIFEST), MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadFile(f"this is no Coscribe archive: {MANIFEST} says something else")
-    if manifest.get("version") != VERSION:
-        raise BadFile(f"{MANIFEST}: this version of Coscribe reads archives of version {VERSION}, and this is another")
+    if manifest.get("version") not in (VERSION, THINNED_VERSION):
+        raise BadFile(
+            f"{MANIFEST}: this version of Coscribe reads archives of version {VERSION} and {THINNED_VERSION}, and this "
+            "is another"
+        )
     return manifest
 
 
@@ -140,7 +146,7 @@ def _checked_files(archive: SafeZip, manifest: dict[str, Any], report: Report) -
 
 def _check_layout(names: set[str], documents: list[Any]) -> None:
     """Nothing may lie in an archive that nobody would look at."""
-    known = {UPDATES, VERSIONS, EVENTS, STATE, *CONTENT}
+    known = {UPDATES, VERSIONS, EVENTS, CLIENTS, SESSIONS, STATE, *CONTENT}
     folders = {entry.get("folder") for entry in documents if isinstance(entry, dict)}
     for name in names:
         folder, _, file = name.rpartition("/")
@@ -165,10 +171,14 @@ def _document(archive: SafeZip, entry: Any, document_bytes_max: int) -> tuple[Ar
         deleted_at_ms=None if entry.get("deleted_at") is None else _time(entry, "deleted_at", where),
         versions=tuple(_version(it, at) for it, at in _lines(archive, f"{folder}/{VERSIONS}")),
         events=tuple(_event(it, at) for it, at in _lines(archive, f"{folder}/{EVENTS}")),
+        clients=tuple(_client(it, at) for it, at in _lines(archive, f"{folder}/{CLIENTS}")),
+        sessions=tuple(_session(it, at) for it, at in _lines(archive, f"{folder}/{SESSIONS}")),
     )
     _check_copies(document.events, f"{folder}/{EVENTS}")
-    if document.head != len(rows):
-        raise BadFile(f"{where}: it should have {document.head} updates and has {len(rows)}")
+    last = rows[-1].seq if rows else 0
+    if document.head != last:
+        raise BadFile(f"{where}: its updates should end with seq {document.head} and end with {last}")
+    _check_thinned(document, rows, folder)
     for named in document.versions:
         if not 0 <= named.seq <= document.head:
             raise BadFile(f"{folder}/{VERSIONS}: there is no seq {named.seq}")
@@ -189,12 +199,35 @@ def _check_copies(events: tuple[ArchivedEvent, ...], where: str) -> None:
         later.discard(event.client)
 
 
+def _check_thinned(document: ArchivedDocument, rows: list[StoredUpdate], folder: str) -> None:
+    """What is said of thinned rows concerns them alone, and each thing once."""
+    through = max((row.seq for row in rows if row.first is not None), default=0)
+    clients = [binding.client for binding in document.clients]
+    if len({*clients}) < len(clients) or any(not 0 < it.first <= through for it in document.clients):
+        raise BadFile(f"{folder}/{CLIENTS}: a client is in it twice, or was first used in no row that was thinned out")
+    ends = [span.last for span in document.sessions]
+    if len({*ends}) < len(ends) or any(not 0 < it.first <= it.last <= through for it in document.sessions):
+        raise BadFile(f"{folder}/{SESSIONS}: two end with the same seq, or one reaches beyond what was thinned out")
+
+
 def _updates(archive: SafeZip, name: str) -> Iterator[StoredUpdate]:
-    for number, (line, where) in enumerate(_lines(archive, name), start=1):
-        if line.get("seq") != number:
-            raise BadFile(f"{where}: its seq should be {number}")
+    last, thinned = 0, True
+    for line, where in _lines(archive, name):
+        first = None
+        if "first" in line:
+            # Rows that were thinned out are the oldest; each stands for all since the one before it.
+            first = _field(line, "first", int, where)
+            if not thinned or first != last + 1 or _field(line, "seq", int, where) < first or _user(line, where):
+                raise BadFile(f"{where}: it cannot stand for the rows from {first} on")
+            last = _field(line, "seq", int, where)
+        else:
+            thinned = False
+            last += 1
+        if line.get("seq") != last or not _is_count(last):
+            raise BadFile(f"{where}: its seq should be {last}")
         payload = _bytes(line, "payload", where)
-        yield StoredUpdate(Seq(number), _user(line, where), _time(line, "at", where), payload)
+        place = None if first is None else Seq(first)
+        yield StoredUpdate(Seq(last), _user(line, where), _time(line, "at", where), payload, place)
 
 
 def _replay(archive: SafeZip, folder: str, rows: list[StoredUpdate], document_bytes_max: int) -> None:
@@ -264,6 +297,24 @@ def _event(line: dict[str, Any], where: str) -> ArchivedEvent:
     )
 
 
+def _client(line: dict[str, Any], where: str) -> Binding:
+    client, first = _count(line, "client", where), _count(line, "first", where)
+    return Binding(client, _user(line, where), Seq(first))
+
+
+def _session(line: dict[str, Any], where: str) -> Span:
+    return Span(
+        _user(line, where),
+        first=Seq(_count(line, "first", where)),
+        last=Seq(_count(line, "last", where)),
+        started_ms=_time(line, "started_at", where),
+        ended_ms=_time(line, "ended_at", where),
+        updates=_count(line, "updates", where),
+        added=_count(line, "added", where),
+        removed=_count(line, "removed", where),
+    )
+
+
 # -- values
 
 
@@ -297,6 +348,13 @@ def _field(value: Any, name: str, kind: type[T], where: str) -> T:
     found = value.get(name) if isinstance(value, dict) else None
     if type(found) is not kind:
         raise BadFile(f"{where}: {name} is missing or of the wrong kind")
+    return found
+
+
+def _count(value: Any, name: str, where: str) -> int:
+    found = _field(value, name, int, where)
+    if not _is_count(found):
+        raise BadFile(f"{where}: {name} is no count")
     return found
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from collab.archive.model import (
+    CLIENTS,
     EVENTS,
     FORMAT,
     MANIFEST,
     SEAL_PREFIX,
+    SESSIONS,
     STATE,
+    THINNED_VERSION,
     UPDATES,
     VERSION,
     VERSIONS,
@@ -32,6 +35,7 @@ from collab.export.markdown import document_markdown
 from collab.export.text import document_text
 from collab.export.tree import read_content
 from collab.guard import Panicked, document_from, guarded
+from collab.history.ports import Binding, Span
 from collab.ports import StoredUpdate
 from collab.scanner import STATE_LIMITS, scan_update
 
@@ -56,6 +60,7 @@ class ArchiveWriter:
         self._documents: list[dict[str, Any]] = []
         self._files: dict[str, dict[str, Any]] = {}
         self._left_out: list[dict[str, str]] = []
+        self._version = VERSION
         self.updates = 0
 
     @property
@@ -84,6 +89,12 @@ class ArchiveWriter:
             self._write(f"{folder}/{VERSIONS}", _lines(_version_line(it) for it in document.versions))
         if document.events:
             self._write(f"{folder}/{EVENTS}", _lines(_event_line(it) for it in document.events))
+        if document.clients:
+            self._write(f"{folder}/{CLIENTS}", _lines(_client_line(it) for it in document.clients))
+        if document.sessions:
+            self._write(f"{folder}/{SESSIONS}", _lines(_session_line(it) for it in document.sessions))
+        if updates and updates[0].first is not None:
+            self._version = THINNED_VERSION
         if self._content and updates:
             for name, content in _readable(state):
                 self._write(f"{folder}/{name}", content)
@@ -107,7 +118,7 @@ class ArchiveWriter:
     def finish(self) -> None:
         manifest = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self._version,
             "made_at": iso_time(self._now_ms),
             "made_by": f"coscribe {version('coscribe')}",
             "documents": self._documents,
@@ -172,11 +183,29 @@ def _lines(lines: Iterable[dict[str, Any]]) -> bytes:
 
 
 def _update_line(update: StoredUpdate) -> dict[str, Any]:
-    return {
+    line = {
         "seq": update.seq,
         "user": update.user_id,
         "at": iso_time(update.at_ms),
         "payload": base64.b64encode(update.payload).decode(),
+    }
+    return line if update.first is None else line | {"first": update.first}
+
+
+def _client_line(binding: Binding) -> dict[str, Any]:
+    return {"client": binding.client, "user": binding.user_id, "first": binding.first}
+
+
+def _session_line(span: Span) -> dict[str, Any]:
+    return {
+        "user": span.user_id,
+        "first": span.first,
+        "last": span.last,
+        "started_at": iso_time(span.started_ms),
+        "ended_at": iso_time(span.ended_ms),
+        "updates": span.updates,
+        "added": span.added,
+        "removed": span.removed,
     }
 
 

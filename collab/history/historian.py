@@ -5,8 +5,9 @@ Rule H7: what is said about a seq depends on the rows through it and on nothing 
 """
 
 import secrets
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -20,12 +21,13 @@ from collab.history.index import Indexer, unpack_state
 from collab.history.items import ItemTree, View
 from collab.history.ports import Binding, Chunk, HistoryStore, Span
 from collab.history.restore import Restoration, Restorer
+from collab.history.thinning import Keep, Thinner, Thinning, check_kept
 from collab.history.timeline import Entry, TimelineQuery, timeline
 from collab.ports import StoredUpdate, UpdateLog
 from collab.structs import Id, StructTable
 from collab.types import DocumentId, Seq
 
-_PAGE_ROWS = 500
+_PAGE_ROWS = 2_000
 _PAGE_BYTES = 4 * 1024 * 1024
 _TREES_MAX = 4
 """Documents whose items are kept, so that the next question about them is answered sooner."""
@@ -60,8 +62,8 @@ class Historian:
             HistoryNotFound: the log does not reach to `at`.
             CorruptUpdate, DocumentNotFound, StoreUnavailable.
         """
-        state = await self._whole_state(document, await self._check(document, at))
-        return _state_of([state], skip_gc=False)
+        # Collected as it is made, which is what rooms do, and half the work of doing so afterwards.
+        return _state_of(await self._parts(document, await self._check(document, at)), skip_gc=False)
 
     async def _check(self, document: DocumentId, at: Seq | None) -> Seq:
         head = (await self._store.extent(document)).head
@@ -69,27 +71,32 @@ class Historian:
             return head
         if not 0 <= at <= head:
             raise HistoryNotFound(f"the document's history reaches from seq 0 to seq {head}")
+        check_kept(await self._store.kept(document), at)
         return at
 
     async def _whole_state(self, document: DocumentId, at: Seq) -> bytes:
         """The state at a seq with everything that was ever deleted."""
+        parts = await self._parts(document, at)
+        return parts[0] if len(parts) == 1 else _state_of(parts, skip_gc=True)
+
+    async def _parts(self, document: DocumentId, at: Seq) -> list[bytes]:
+        """What makes the state at a seq, with everything that was ever deleted: the newest checkpoint, then rows."""
         checkpoint = await self._store.checkpoint(document, at)
         parts = [] if checkpoint is None else [unpack_state(checkpoint.packed)]
         after = Seq(0) if checkpoint is None else checkpoint.through
-        if after == at and parts:
-            return parts[0]
         async for rows in self._rows(document, after, at):
             parts += [row.payload for row in rows]
-        return _state_of(parts, skip_gc=True)
+        return parts
 
     async def _rows(self, document: DocumentId, after: Seq, through: Seq) -> AsyncIterator[list[StoredUpdate]]:
         while after < through:
             limit = min(_PAGE_ROWS, through - after)
             page = await self._log.read(document, after=after, limit=limit, bytes_max=_PAGE_BYTES)
-            if not page.updates:
+            rows = [row for row in page.updates if row.seq <= through]
+            if not rows:
                 raise CorruptUpdate(f"row {after + 1} is missing")
-            after = page.updates[-1].seq
-            yield page.updates
+            after = rows[-1].seq
+            yield rows
 
     # -- who and what --------------------
 
@@ -152,6 +159,8 @@ class Historian:
         bound = {binding.client for binding in bindings}
         async for rows in self._rows(document, indexed, at):
             for row in rows:
+                if row.first is not None:
+                    continue  # Their authors were written down when they were thinned out.
                 clients = {struct.client for struct in StructTable(row.payload).structs} - bound
                 bound |= clients
                 bindings += (Binding(client, row.user_id, row.seq) for client in clients)
@@ -162,6 +171,8 @@ class Historian:
         async for rows in self._rows(document, min(before, after), max(before, after)):
             for row in rows:
                 table = StructTable(row.payload)
+                if row.first is not None:
+                    continue  # Nobody knows any more.
                 # Without accounts, whoever deletes is known only by what else the row holds.
                 client = table.structs[0].client if table.structs and row.user_id is None else None
                 author = Author(row.user_id, client)
@@ -184,7 +195,8 @@ class Historian:
         entries, more = timeline(
             [*await self._store.spans(document), *spans], await self._store.versions(document), events, query
         )
-        return extent.head, entries, more
+        kept = await self._store.kept(document)
+        return extent.head, [_reaching_to_kept(entry, kept) for entry in entries], more
 
     async def _tail(self, document: DocumentId) -> tuple[list[Span], list[Binding]]:
         """Spans of the rows that are not indexed yet, and all bindings."""
@@ -206,9 +218,10 @@ class Historian:
         if indexer is None or indexer[0] != extent.epoch or indexer[1].through != extent.indexed:
             indexer = (extent.epoch, await self._indexer(document))
         chunk = await self._go_on(document, indexer[1])
-        if chunk is not None:
-            self._indexing = {document: indexer}
-        return chunk
+        if chunk is None:
+            return None
+        self._indexing = {document: indexer}
+        return replace(chunk, epoch=extent.epoch)
 
     async def _indexer(self, document: DocumentId) -> Indexer:
         """One that goes on where the index ends."""
@@ -231,6 +244,23 @@ class Historian:
                     return indexer.chunk()
         return None
 
+    # -- thinning out --------------------
+
+    async def thinning(self, document: DocumentId, before_ms: int, keep: Keep) -> Thinning | None:
+        """What is to be stored in place of all rows that are older than a time; None if there is nothing to gain.
+
+        Raises:
+            CorruptUpdate: the document cannot be made from its rows.
+        """
+        extent, kept = await self._store.extent(document), await self._store.kept(document)
+        named = {version.seq for version in await self._store.versions(document)}
+        with _readable():
+            thinner = Thinner(extent.epoch, kept, keep, named, before_ms)
+            async for rows in self._rows(document, Seq(0), extent.head):
+                if not thinner.take(rows):
+                    break
+            return thinner.finish()
+
     # -- restoring --------------------
 
     async def restoration(
@@ -252,6 +282,18 @@ class Historian:
         if block is not None:
             return restorer.restore_block(block)
         return restorer.restore() if root is None else restorer.restore_root(root)
+
+
+def _reaching_to_kept(entry: Entry, kept: Sequence[Seq]) -> Entry:
+    """A session whose edits were thinned out, as from one state that is still there to the next."""
+    last = entry.fields.get("to_seq", 0)
+    if not kept or not 0 < last <= kept[-1]:
+        return entry
+    at, before = bisect_left(kept, last), bisect_left(kept, entry.fields["from_seq"])
+    return replace(
+        entry,
+        fields=entry.fields | {"from_seq": kept[before - 1] + 1 if before else 1, "to_seq": kept[at], "thinned": True},
+    )
 
 
 def _new_client(view: View) -> int:

@@ -160,9 +160,13 @@ class Indexer:
         for row in rows:
             if self.due:
                 break
-            span, bindings = self._tally.count(row)
-            self._spans.add(span)
-            self._bindings += bindings
+            if row.first is not None:
+                # What was thinned out has been counted before, and by whom it was is known.
+                self._tally.learn(row.payload)
+            else:
+                span, bindings = self._tally.count(row)
+                self._spans.add(span)
+                self._bindings += bindings
             self._rows += 1
             self._bytes += len(row.payload)
             self.through = row.seq

@@ -12,6 +12,7 @@ class Extent(NamedTuple):
     """How far a document's log reaches, and how much of it has been indexed."""
 
     epoch: str
+    """Names this lineage of the log: another one once rows were thinned out."""
     head: Seq
     indexed: Seq
 
@@ -56,6 +57,8 @@ class Chunk:
     spans: tuple[Span, ...]
     bindings: tuple[Binding, ...]
     """Of client ids that no earlier row used."""
+    epoch: str = ""
+    """The lineage of the log that it was made from."""
 
 
 class EventKind(Enum):
@@ -111,6 +114,10 @@ class HistoryStore(Protocol):
     """
 
     async def extent(self, document: DocumentId) -> Extent: ...
+
+    async def kept(self, document: DocumentId) -> Sequence[Seq]:
+        """Where rows were thinned out: the seqs of the states that stayed, in order. Later rows all did."""
+        ...
 
     async def checkpoint(self, document: DocumentId, at: Seq) -> HistoryCheckpoint | None:
         """The newest checkpoint through `at` or before.

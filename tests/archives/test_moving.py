@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from collab.types import Seq
+from collab.history.historian import Historian
+from collab.history.thinning import Keep
+from collab.history.timeline import TimelineQuery
+from collab.ports import Append, NewUpdate
+from collab.types import DocumentId, Seq
+from storage.audit_log import Actor
 from storage.engine import Database
 from tests.archives.conftest import FULL, Scale
-from tests.archives.world import authors, fill, past, see
+from tests.archives.world import authors, fill, past, see, session
 from web.archiving import export_archive, import_archive
 from web.settings import Settings
 from web.workers import Workers
@@ -77,3 +82,37 @@ async def test_an_archive_moves_back_from_postgresql_to_sqlite_under_other_names
         assert copy.info[1:] == original.info[1:]
     assert len(await sqlite.documents.list(limit=10)) + len(await sqlite.documents.list(limit=10, deleted=True)) == 2
     assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("keep", Keep)
+async def test_what_was_thinned_out_moves_as_it_is(
+    sqlite: Database, postgres: Database, settings: Settings, tmp_path: Path, rng: random.Random, keep: Keep
+) -> None:
+    """Who wrote it is told by no row any more, and still comes along."""
+    names = await fill(sqlite, rng, 4, 150)
+    middle = sqlite.now_ms()
+    for name in names[1:]:
+        await sqlite.log.append([Append(name, (NewUpdate("late", later(rng)),))]) if name != names[2] else None
+        thinning = await Historian(sqlite.log, sqlite.history).thinning(name, middle, keep)
+        assert thinning is not None
+        assert await sqlite.retention.thin(name, thinning, Actor())
+    file = tmp_path / "thinned.zip"
+    done = await export_archive(settings.database_url, file, chosen=None)
+    assert done["left_out"] == []
+    await import_archive(postgres, Workers(settings.archive_limits), file, tmp_path / "spool", settings)
+    for name in names:
+        assert await see(postgres, name) == await see(sqlite, name)
+        assert await authors(postgres, name) == await authors(sqlite, name)
+        for at in await sqlite.history.kept(name):
+            assert await past(postgres, name, at) == await past(sqlite, name, at)
+        assert await timeline(postgres, name) == await timeline(sqlite, name)
+    assert [*await postgres.history.kept(names[1])] == [*await sqlite.history.kept(names[1])] != []
+
+
+def later(rng: random.Random) -> bytes:
+    return session(rng, 1)[0].payload
+
+
+async def timeline(database: Database, name: DocumentId) -> list[object]:
+    _, entries, _ = await Historian(database.log, database.history).timeline(name, TimelineQuery(60_000, 100))
+    return [(entry.user_id, entry.at_ms, {**entry.fields, "id": 0}) for entry in entries]

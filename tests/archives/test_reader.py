@@ -185,7 +185,13 @@ FORGED: list[tuple[str, Callable[[Entries, dict[str, Any]], None], str]] = [
     ("a time that is none", lines(at="yesterday"), "line 5: a time is written"),
     ("an author that cannot be stored", lines(user="\x00"), "line 5: user is no name"),
     ("an author that is a number", lines(user=7), "line 5: user is missing or of the wrong kind"),
-    ("the last update left out", cut, "should have 12 updates and has 11"),
+    ("a thinned row behind others", lines(first=5), "line 5: it cannot stand for the rows from 5 on"),
+    ("a client of no thinned row", beside(f"{FOLDER}/clients.ndjson", b'{"client": 1, "user": null, "first": 3}'),
+     "clients.ndjson: a client"),
+    ("a session of no thinned row", beside(f"{FOLDER}/sessions.ndjson", b'{"user": null, "first": 1, "last": 3, '
+     b'"started_at": "2026-01-01T00:00:00.000Z", "ended_at": "2026-01-01T00:00:00.000Z", "updates": 1, "added": 1, '
+     b'"removed": 0}'), "sessions.ndjson: two end"),
+    ("the last update left out", cut, "should end with seq 12 and end with 11"),
     ("a name that is none", listed(id="../x"), "manifest.json: '../x'"),
     ("a title with a control character", listed(title="a\nb"), "manifest.json: 'plans': title"),
     ("a head that is none", listed(head="12"), "manifest.json: 'plans': head"),
@@ -203,7 +209,7 @@ FORGED: list[tuple[str, Callable[[Entries, dict[str, Any]], None], str]] = [
     ("copies that are none", events(b"\x01"), "events.ndjson: copies are none"),
     ("a restore that copies itself", events(encode_copies([Copied(0, 1, 77, 0)])), "copies itself"),
     ("lines that are none", beside(f"{FOLDER}/events.ndjson", b"[[[["), "events.ndjson: line 1 is not JSON"),
-    ("a newer version", lambda entries, manifest: manifest.update(version=2), "version 1"),
+    ("a newer version", lambda entries, manifest: manifest.update(version=3), "version 1 and 2"),
     ("another format", lambda entries, manifest: manifest.update(format="x"), "no Coscribe archive"),
 ]  # fmt: skip
 

@@ -105,9 +105,11 @@ class Seen:
 async def see(database: Database, name: DocumentId) -> Seen:
     info = await database.documents.get(name)
     rows: list[StoredUpdate] = []
-    while len(rows) < info.head:
-        page = await database.log.read(name, after=Seq(len(rows)), limit=1000, bytes_max=2**24)
+    while not rows or rows[-1].seq < info.head:
+        page = await database.log.read(name, after=rows[-1].seq if rows else Seq(0), limit=1000, bytes_max=2**24)
         rows += page.updates
+        if not page.updates:
+            break
     times = (info.created_at_ms, info.updated_at_ms, info.deleted_at_ms)
     known = (info.id, info.title, info.epoch, info.head, *times)
     return Seen(known, rows, await database.archives.annotations(name))

@@ -40,6 +40,9 @@ class FaultyBackend:
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._backend.read(work)
 
+    async def wipe(self) -> None:
+        await self._backend.wipe()
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "down":

@@ -8,13 +8,15 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from storage.audit_log import Entry, Filter
-from web.api.bodies import Reply, Schema, iso_time, read_query, respond
+from web.api.bodies import Reply, Schema, iso_time, read_json, read_query, respond
 from web.api.documents import PersonReply
 from web.api.fields import Line
 from web.state import AppRequest
 from web.visitor import Visitor
 
 PAGE_MAX = 200
+_NAMES_MAX = 100
+"""Documents of one export that have an entry each; the others are counted."""
 NDJSON = "application/x-ndjson"
 _NUMBER_MAX = 2**31 - 1
 
@@ -57,6 +59,27 @@ async def read_audit(request: AppRequest, visitor: Visitor) -> Response:
     found = await request.state["database"].audit.page(query.filter, before=query.before, limit=limit + 1)
     page = found[:limit]
     return respond(Entries(entries=[_reply(entry) for entry in page], next=page[-1].id if len(found) > limit else None))
+
+
+class ExportNote(Schema):
+    """An export that the command line makes, which only reads the database itself."""
+
+    documents: Annotated[list[Line], Field(max_length=10_000)] | None = None
+    """All, if there are none."""
+    format: Line
+    at: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+
+
+async def note_export(request: AppRequest, visitor: Visitor) -> Response:
+    note = await read_json(request, ExportNote)
+    recorder, names = request.state["recorder"], note.documents
+    for name in [None] if names is None else names[:_NAMES_MAX]:
+        recorder.note(visitor.actor, "document-exported", name, format=note.format, at=note.at, by="command line")
+    if names is not None and len(names) > _NAMES_MAX:
+        more = len(names) - _NAMES_MAX
+        recorder.note(visitor.actor, "document-exported", None, format=note.format, more=more, by="command line")
+    await recorder.flush(uses=False)
+    return Response(status_code=204)
 
 
 async def export_audit(request: AppRequest, visitor: Visitor) -> Response:

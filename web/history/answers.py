@@ -11,6 +11,7 @@ from collab.history.historian import Historian
 from collab.history.html import comparison_html
 from collab.history.ports import Chunk
 from collab.history.restore import Restoration
+from collab.history.thinning import Keep, Thinning
 from collab.history.timeline import TimelineQuery
 from collab.structs import Id
 from collab.types import DocumentId, Seq
@@ -94,6 +95,9 @@ class Answers:
 
     async def next_chunk(self, document: DocumentId) -> Chunk | None:
         return await self._historian.next_chunk(document)
+
+    async def thinning(self, document: DocumentId, before_ms: int, keep: Keep) -> Thinning | None:
+        return await self._historian.thinning(document, before_ms, keep)
 
     async def _with_names(self, node: Node) -> Node:
         authors = node["authors"]

@@ -18,6 +18,7 @@ import structlog
 from collab.errors import CollabError, LimitExceeded, RoomClosed, SlowConsumer, StoreUnavailable
 from collab.history.ports import Chunk
 from collab.history.restore import Restoration
+from collab.history.thinning import Keep, Thinning
 from collab.history.timeline import TimelineQuery
 from collab.types import DocumentId, Seq
 from web.history.answers import WHOLE_DOCUMENT, Whole
@@ -68,6 +69,9 @@ class HistoryProcess:
 
     async def next_chunk(self, document: DocumentId) -> Chunk | None:
         return cast("Chunk | None", await self._ask("next_chunk", document))
+
+    async def thinning(self, document: DocumentId, before_ms: int, keep: Keep) -> Thinning | None:
+        return cast("Thinning | None", await self._ask("thinning", document, before_ms, keep))
 
     async def close(self) -> None:
         """End the process. Idempotent; later questions are refused."""
