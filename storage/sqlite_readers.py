@@ -57,7 +57,15 @@ class _Reader:
     @classmethod
     async def open(cls, path: Path, busy_timeout_ms: int) -> "_Reader":
         reader = cls(path)
-        await reader._driver
+        opening = asyncio.ensure_future(_opened(reader._driver))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # aiosqlite would leave its thread to itself, which then may find no event loop to answer to.
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                await reader._driver.close()
+            raise
         try:
             await reader._call(partial(reader._prepare, busy_timeout_ms))
         except BaseException:
@@ -93,6 +101,10 @@ class _Reader:
         assert self._connection is not None
         with self._connection.begin():
             return work(self._connection)
+
+
+async def _opened(driver: aiosqlite.Connection) -> None:
+    await driver
 
 
 def _engine(raw: sqlite3.Connection) -> Engine:

@@ -315,7 +315,7 @@ def export(
 
 
 def _note_export(names: Sequence[str] | None, format: str, at: int | None) -> None:
-    """Put it into the audit log, by way of the server if one has the database."""
+    """Put it into the audit log, by way of the server if one has the database; the export itself only reads."""
     entry = {"documents": None if names is None else [*names], "format": format, "at": at}
     try:
         over_api(lambda client: ask(client, "POST", "/api/admin/audit", json=entry))

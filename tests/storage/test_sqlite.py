@@ -6,6 +6,7 @@ import os
 import resource
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from storage.engine import Database
 from storage.errors import BROKEN, BUSY, FULL, REFUSED, StoreBroken
 from storage.schema import upgrade
 from storage.sqlite import SqliteBackend, Writer, has_wal_reset_bug
+from storage.sqlite_readers import Readers
 from storage.tables import updates
 from tests.storage.edits import A, append, stored
 from tests.support import eventually
@@ -385,3 +387,31 @@ async def test_a_transaction_that_fails_takes_none_of_those_it_waited_with_along
     assert await first == [1]
     assert (await last).head == 0
     assert await stored(database.log, A) == [b"first"]
+
+
+def test_a_reader_that_is_given_up_while_it_opens_leaves_no_thread_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that ended while its application was still opening readers printed a traceback of their thread."""
+    sqlite3.connect(tmp_path / "some.db").close()
+    begun = threading.Event()
+    connect = sqlite3.connect
+
+    def slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        begun.set()
+        time.sleep(0.2)
+        opened: sqlite3.Connection = connect(*arguments, **options)
+        return opened
+
+    monkeypatch.setattr("aiosqlite.core.sqlite3.connect", slowly)
+
+    async def give_up() -> None:
+        readers = Readers(tmp_path / "some.db", 1, busy_timeout_ms=0)
+        reading = asyncio.create_task(readers.run(lambda _: None))
+        await asyncio.to_thread(begun.wait)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await readers.close()
+
+    asyncio.run(give_up())
+    assert [thread for thread in threading.enumerate() if "_connection_worker" in thread.name] == []

@@ -136,7 +136,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 
 def test_an_unknown_command_or_option_is_refused() -> None:
-    for arguments in (["serfe"], ["serve", "--prot", "1"], ["document", "purge", "x"]):
+    for arguments in (["serfe"], ["serve", "--prot", "1"], ["document", "vanish", "x"]):
         assert run(*arguments).exit_code == 2
 
 
