@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.pages import DESKTOP, Person, launch
+from tests.browser.test_bundle import CLIENT, install_client
 from tests.servers import ServerProcess
 
 Visit = Callable[..., Awaitable[Person]]
@@ -32,3 +33,10 @@ async def visit() -> AsyncIterator[Visit]:
             await person.context.close()
         await browser.close()
     assert [person.problems for person in people] == [[] for _ in people]
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    install_client()
+    return (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()

@@ -6,51 +6,12 @@ from typing import Any, Literal
 import pytest
 
 from tests.browser.accounts import CHEAP, House, allow, call, first_link, is_read_only
+from tests.browser.axe import sound, violations
 from tests.browser.conftest import Visit
-from tests.browser.pages import DESKTOP, PHONE, Person
-from tests.browser.test_bundle import CLIENT, install_client
+from tests.browser.pages import DESKTOP, PHONE
 from tests.servers import ServerProcess, StartServer
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
-
-_RUN = """async () => (await axe.run()).violations.map(({id, nodes}) => `${id}: ${nodes.map((node) => node.html)}`)"""
-
-_STICKS_OUT = """() => {
-    const { scrollWidth, clientWidth } = document.documentElement
-    return scrollWidth > clientWidth ? [`${scrollWidth - clientWidth} px wider than the window`] : []
-}"""
-_FINISH = """() => {
-    const ending = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime)
-    for (const animation of document.getAnimations().filter(ending)) animation.finish()
-}"""
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The source of axe-core."""
-    install_client()
-    return (CLIENT / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
-async def sound(person: Person, axe: str) -> None:
-    """axe finds nothing on what is open, wide and light, then narrow and dark; and nothing sticks out sideways."""
-    found = []
-    for screen in (PHONE | {"color_scheme": "dark"}, DESKTOP):
-        await person.page.set_viewport_size(screen["viewport"])
-        await person.page.emulate_media(color_scheme=screen["color_scheme"])
-        found += await violations(person, axe)
-        found += await person.page.evaluate(_STICKS_OUT)
-    assert found == [], person.page.url
-
-
-async def violations(person: Person, axe: str) -> list[str]:
-    # What fades in or out is judged when it is there, or gone.
-    await person.page.evaluate(_FINISH)
-    # Through the debugger: the policy of the page lets no script in.
-    session = await person.context.new_cdp_session(person.page)
-    await session.send("Runtime.evaluate", {"expression": axe})
-    found: list[str] = await person.page.evaluate(_RUN)
-    return found
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])

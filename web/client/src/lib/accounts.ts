@@ -42,7 +42,7 @@ export const signIn = (name: string, password: string): Promise<MeInfo> =>
   as(request('POST', '/api/sign-in', { name, password }))
 /** Have the server keep a token of another product in the cookie of this browser. */
 export const bringToken = (token: string): Promise<MeInfo> =>
-  as(request('POST', '/api/sign-in/token', undefined, undefined, { Authorization: `Bearer ${token}` }))
+  as(request('POST', '/api/sign-in/token', undefined, { headers: { Authorization: `Bearer ${token}` } }))
 export const signOut = (): Promise<unknown> => request('POST', '/api/sign-out')
 
 /** Where the browser goes to sign in with the other service; it comes back to `next`. */
@@ -142,7 +142,7 @@ export interface Sharing {
 }
 
 export const findPeople = async (q: string, signal?: AbortSignal): Promise<PersonRef[]> =>
-  (await as<{ people: PersonRef[] }>(request('GET', withQuery('/api/people', { q }), undefined, signal))).people
+  (await as<{ people: PersonRef[] }>(request('GET', withQuery('/api/people', { q }), undefined, { signal }))).people
 
 /** The calls of one document's share dialog. Each answers with how it is shared afterwards. */
 export class SharingApi {

@@ -44,7 +44,7 @@ export async function createDocument(title: string): Promise<DocumentInfo> {
 }
 
 export async function readDocument(id: string, signal?: AbortSignal): Promise<DocumentInfo> {
-  return (await request('GET', documentApiPath(id), undefined, signal)) as DocumentInfo
+  return (await request('GET', documentApiPath(id), undefined, { signal })) as DocumentInfo
 }
 
 export async function renameDocument(id: string, title: string): Promise<DocumentInfo> {

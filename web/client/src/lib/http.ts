@@ -35,14 +35,16 @@ const MINUTE_SECONDS = 60
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
-export async function request(
-  method: Method,
-  path: string,
-  body?: unknown,
-  signal?: AbortSignal,
-  headers: Record<string, string> = {},
-): Promise<unknown> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+interface Terms {
+  signal?: AbortSignal | undefined
+  /** How long the server may take to answer. */
+  patienceMs?: number
+  headers?: Record<string, string>
+}
+
+export async function request(method: Method, path: string, body?: unknown, terms: Terms = {}): Promise<unknown> {
+  const { signal, patienceMs = TIMEOUT_MS, headers = {} } = terms
+  const timeout = AbortSignal.timeout(patienceMs)
   const init: RequestInit = { method, headers, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }
   if (body !== undefined) {
     init.headers = { ...headers, 'Content-Type': 'application/json' }
@@ -58,7 +60,7 @@ export async function request(
     throw new Unreachable('The server cannot be reached.', { cause: error })
   }
   if (response.ok) return answer
-  throw refusal(response, answer)
+  throw refusalOf(response.status, answer, response.headers.get('Retry-After'))
 }
 
 /** `path` with those parameters that are set. */
@@ -70,10 +72,10 @@ export function withQuery(path: string, parameters: Record<string, string | bool
   return query.size === 0 ? path : `${path}?${query.toString()}`
 }
 
-function refusal(response: Response, answer: unknown): Error {
-  const { status } = response
+/** What an answer that is no success means. */
+export function refusalOf(status: number, answer: unknown, retryAfter: string | null): Error {
   if (status === TOO_MANY_REQUESTS) {
-    const seconds = Number.parseInt(response.headers.get('Retry-After') ?? '', 10)
+    const seconds = Number.parseInt(retryAfter ?? '', 10)
     return new TooMany(Number.isNaN(seconds) ? null : seconds)
   }
   if (status >= 500) return new Unreachable(`The server answered ${status}.`)

@@ -5,6 +5,8 @@ export interface MenuItem {
   label: string
   run?: () => void
   href?: string
+  /** The link leads to a file, to be saved under this name. */
+  download?: string
   icon?: IconName
   danger?: boolean
 }

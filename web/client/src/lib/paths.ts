@@ -7,6 +7,7 @@ export const ACCOUNT = '/account'
 export const ADMIN_PEOPLE = '/admin/people'
 export const ADMIN_DOCUMENTS = '/admin/documents'
 export const ADMIN_TOKENS = '/admin/tokens'
+export const ADMIN_EXPORT = '/admin/export'
 export const ADMIN_AUDIT = '/admin/audit'
 
 /** The sign-in page that leads back to `next` afterwards. */

@@ -30,3 +30,22 @@ export function until(at: Date, now: Date, locale?: string): string {
 export function exactly(at: Date, locale?: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(at)
 }
+
+/** "Today", "Yesterday", "Thursday, 5 November", or with its year when that is not this one. */
+export function dayOf(at: Date, now: Date, locale?: string): string {
+  const midnight = (date: Date): number => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime()
+  const days = Math.round((midnight(at) - midnight(now)) / DAY_MS)
+  const year = at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' as const }
+  const day =
+    days === 0 || days === -1
+      ? new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day')
+      : new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long', ...year }).format(at)
+  return day.charAt(0).toLocaleUpperCase(locale) + day.slice(1)
+}
+
+/** "14:05", or "14:05 – 14:31" when the minutes differ. */
+export function timesOf(from: Date, to: Date, locale?: string): string {
+  const format = new Intl.DateTimeFormat(locale, { hour: 'numeric', minute: '2-digit' })
+  const [start, end] = [format.format(from), format.format(to)]
+  return start === end && to.getTime() - from.getTime() < DAY_MS ? end : `${start} – ${end}`
+}

@@ -1,0 +1,130 @@
+/** Exports and imports of many documents, which the server does in the background: the calls, and jobs in words. */
+
+import type { PersonRef } from './accounts'
+import { FORMATS, formatName } from './history'
+import { refusalOf, request, Unreachable, withQuery } from './http'
+
+export interface Job {
+  id: string
+  kind: 'export' | 'import'
+  state: 'running' | 'done' | 'failed' | 'cancelled'
+  /** Null where nobody has a name. */
+  by: PersonRef | null
+  /** Null for imports. */
+  format: string | null
+  /** What was asked for; null is everything, or an import. */
+  documents: string[] | null
+  prefix: string
+  created_at: string
+  ended_at: string | null
+  /** Null until the first report. */
+  progress: { what: string; done: number; total: number } | null
+  result: JobResult | null
+  problem: { code: string; detail: string } | null
+  /** Where the file of an export is. */
+  download: string | null
+  expires_at: string | null
+}
+
+export interface JobResult {
+  documents: number
+  updates: number
+  /** Of an import: how many were here already. */
+  present: number
+  /** Of the file of an export. */
+  bytes: number
+  left_out: { id: string; reason: string }[]
+}
+
+export const ARCHIVE = 'archive'
+export const EXPORT_FORMATS = [
+  { format: ARCHIVE, name: 'Archive, with the whole history' },
+  ...FORMATS.map(({ format, name }) => ({ format, name })),
+]
+
+const JOBS = '/api/admin/jobs'
+const IMPORTS = '/api/admin/imports'
+const jobPath = (id: string): string => `${JOBS}/${encodeURIComponent(id)}`
+/** Whether every document of a selection exists is looked up before a job begins. */
+const PATIENCE_MS = 60_000
+
+export async function listJobs(): Promise<Job[]> {
+  return ((await request('GET', JOBS)) as { jobs: Job[] }).jobs
+}
+
+/** @param documents are all there are, those in the bin too, when null. */
+export async function startExport(documents: string[] | null, format: string, content: boolean): Promise<Job> {
+  const wanted = { documents, format, content }
+  return (await request('POST', '/api/admin/exports', wanted, { patienceMs: PATIENCE_MS })) as Job
+}
+
+/** Cancel a running job; forget an ended one, and its file. */
+export async function removeJob(id: string): Promise<void> {
+  await request('DELETE', jobPath(id))
+}
+
+/**
+ * Send an archive; the job begins when all of it has arrived.
+ *
+ * @param progress is told which part has been sent, from 0 to 1.
+ */
+export function sendArchive(file: Blob, prefix: string, progress: (part: number) => void, signal: AbortSignal): Promise<Job> {
+  return new Promise((resolve, reject) => {
+    // `fetch` does not tell how much of a body has been sent.
+    const sending = new XMLHttpRequest()
+    sending.open('POST', withQuery(IMPORTS, { prefix }))
+    sending.responseType = 'json'
+    sending.setRequestHeader('Content-Type', 'application/zip')
+    sending.upload.onprogress = ({ loaded, total }) => progress(total === 0 ? 1 : loaded / total)
+    sending.onload = () => {
+      const { status } = sending
+      if (status >= 200 && status < 300) resolve(sending.response as Job)
+      else reject(refusalOf(status, sending.response, sending.getResponseHeader('Retry-After')))
+    }
+    sending.onerror = () => reject(new Unreachable('The server cannot be reached.'))
+    sending.onabort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('It was broken off.'))
+    signal.addEventListener('abort', () => sending.abort(), { once: true })
+    sending.send(file)
+  })
+}
+
+/** "Export of 3 documents: Markdown". */
+export function jobTitle({ kind, documents, format, prefix }: Job): string {
+  if (kind === 'import') return prefix === '' ? 'Import of an archive' : `Import of an archive under ${prefix}`
+  const what = documents === null ? 'everything' : counted(documents.length, 'document')
+  return `Export of ${what}: ${format === ARCHIVE ? 'archive' : formatName(format ?? '')}`
+}
+
+/** What has become of it so far. */
+export function jobWords({ kind, state, progress, result, problem }: Job): string {
+  if (state === 'running') {
+    return progress === null ? 'Starting…' : `${capital(progress.what)}: ${number(progress.done)} of ${number(progress.total)}`
+  }
+  if (state === 'cancelled') return 'Cancelled'
+  if (state === 'failed' || result === null) return problem === null ? 'Failed' : `Failed: ${problem.detail}`
+  const parts = [counted(result.documents, 'document')]
+  if (result.updates > 0) parts.push(counted(result.updates, 'update'))
+  if (kind === 'export') parts.push(sizeOf(result.bytes))
+  if (result.present > 0) parts.push(`${counted(result.present, 'document')} here already, left alone`)
+  return parts.join(', ')
+}
+
+/** "4.7 kB". */
+export function sizeOf(bytes: number, locale?: string): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte']
+  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
+  const style = { style: 'unit', unit: units[step] as string, unitDisplay: step === 0 ? 'long' : 'short' } as const
+  return new Intl.NumberFormat(locale, { ...style, maximumFractionDigits: 1 }).format(bytes / 1000 ** step)
+}
+
+function counted(amount: number, thing: string): string {
+  return `${number(amount)} ${amount === 1 ? thing : `${thing}s`}`
+}
+
+function number(amount: number): string {
+  return new Intl.NumberFormat().format(amount)
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1)
+}
