@@ -157,6 +157,11 @@ class Hub:
 
     # -- rooms --------------------
 
+    @property
+    def documents(self) -> list[DocumentId]:
+        """Those that are in memory."""
+        return list(self._rooms)
+
     def is_open(self, document: DocumentId) -> bool:
         """Whether the document is in memory."""
         return document in self._rooms

@@ -7,7 +7,7 @@ Rule D4: a search finds its text in names and titles whatever the case; no chara
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ from storage.tables import documents, quarantines
 from storage.transactions import Transactions
 
 TITLE_CHARACTERS_MAX = 1000
+IN_BIN = "this document was moved to the bin"
+_NAMES_AT_ONCE = 500
 _EPOCH = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -209,6 +211,20 @@ class SqlDocuments:
     async def delete(self, document: DocumentId) -> DocumentInfo:
         now_ms = literal(self._now_ms(), BigInteger)
         return await self._update(document, deleted_at_ms=func.coalesce(documents.c.deleted_at_ms, now_ms))
+
+    async def in_bin(self, names: Collection[DocumentId]) -> Collection[DocumentId]:
+        """Which of them are in the bin."""
+        chosen = list(names)
+
+        def work(connection: Connection) -> Collection[DocumentId]:
+            found: set[DocumentId] = set()
+            for start in range(0, len(chosen), _NAMES_AT_ONCE):
+                named = documents.c.name.in_(chosen[start : start + _NAMES_AT_ONCE])
+                in_bin = select(documents.c.name).where(named, documents.c.deleted_at_ms.is_not(None))
+                found.update(connection.scalars(in_bin))
+            return found
+
+        return await self._transactions.read(work) if chosen else ()
 
     async def restore(self, document: DocumentId) -> DocumentInfo:
         return await self._update(document, deleted_at_ms=None)

@@ -342,37 +342,46 @@ def role_name(role: Role | None) -> str | None:
 def standing(connection: Connection, account: Account | None, document: DocumentId, now_ms: int) -> Standing:
     """Rules G2 and G3, in the transaction of the caller."""
     account_pk = 0 if account is None else account.pk
-    direct = _direct(account_pk)
-    by_link, until = _by_link(account_pk, now_ms)
-    statement = select(
-        direct, by_link, until, general_access.c.who.label("who"), general_access.c.role.label("general")
-    ).select_from(documents.outerjoin(general_access))
-    row = connection.execute(statement.where(documents.c.name == document)).one_or_none()
-    if row is None:
-        return Standing(None)
+    # A document that does not exist has the number 0, and everything is looked up all the same: whether there is one
+    # shows in the time no more than in the answer.
+    named = select(documents.c.pk).where(documents.c.name == document).scalar_subquery()
+    chosen = select(func.coalesce(named, 0).label("pk")).subquery("chosen")
+    direct = _direct(account_pk, chosen.c.pk)
+    by_link, until = _by_link(account_pk, now_ms, chosen.c.pk)
+    general = chosen.outerjoin(general_access, general_access.c.document_pk == chosen.c.pk)
+    row = connection.execute(
+        select(
+            chosen.c.pk, direct, by_link, until, general_access.c.who, general_access.c.role.label("general")
+        ).select_from(general)
+    ).one()
     if account is not None and account.administrator:
-        return Standing(Role.OWNER)
+        return Standing(Role.OWNER if row.pk else None)
     person = account is not None and not account.guest
     everybody = row.general if row.who == "anyone" or (person and row.who == "signed-in") else None
     best = max(row.direct or 0, row.by_link or 0, everybody or 0)
     return Standing(Role(best) if best else None, row.until)
 
 
-def _direct(account_pk: int) -> ColumnElement[Any]:
-    chosen = (grants.c.document_pk == documents.c.pk) & (grants.c.account_pk == account_pk)
-    return select(grants.c.role).where(chosen).correlate(documents).scalar_subquery().label("direct")
+def _direct(account_pk: int, document_pk: ColumnElement[Any] = documents.c.pk) -> ColumnElement[Any]:
+    """What somebody was given; `document_pk` is a column of the statement round this."""
+    chosen = (grants.c.document_pk == document_pk) & (grants.c.account_pk == account_pk)
+    return select(grants.c.role).where(chosen).correlate_except(grants).scalar_subquery().label("direct")
 
 
-def _by_link(account_pk: int, now_ms: int) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+def _by_link(
+    account_pk: int, now_ms: int, document_pk: ColumnElement[Any] = documents.c.pk
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """What links that somebody holds give, and when the first of them ends."""
     held = share_links.join(link_holders, link_holders.c.link_pk == share_links.c.pk)
     chosen = and_(
-        share_links.c.document_pk == documents.c.pk,
+        share_links.c.document_pk == document_pk,
         link_holders.c.account_pk == account_pk,
         or_(share_links.c.expires_at_ms.is_(None), share_links.c.expires_at_ms > now_ms),
     )
 
     def query(value: Any, label: str) -> ColumnElement[Any]:
-        return select(value).select_from(held).where(chosen).correlate(documents).scalar_subquery().label(label)
+        found = select(value).select_from(held).where(chosen).correlate_except(share_links, link_holders)
+        return found.scalar_subquery().label(label)
 
     return query(func.max(share_links.c.role), "by_link"), query(func.min(share_links.c.expires_at_ms), "until")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
-from collab.errors import StoreError
+from collab.errors import DocumentNotFound, StoreError
 from collab.history.thinning import Keep
 from collab.hub import Hub
 from collab.load_watch import LoadWatch
+from storage.documents import IN_BIN
 from storage.engine import Database
 from storage.url import is_sqlite, parse_database_url
 from web.accounts import Accounts
@@ -83,6 +85,7 @@ async def compose(
             settings,
             database.credentials,
             other_servers=not is_sqlite(parse_database_url(settings.database_url)),
+            close_deleted=partial(close_deleted, database, hub),
         ),
         transport_limits=transport_limits(settings),
         turnstile=Turnstile(),
@@ -104,6 +107,12 @@ def choose_authority(
 
             keys = KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else SharedSecrets(settings)
             return JsonWebTokens(settings, database, tokens, keys)
+
+
+async def close_deleted(database: Database, hub: Hub) -> None:
+    """Send those away who have a document open that another server has put into the bin."""
+    for document in await database.documents.in_bin(hub.documents):
+        hub.close_document(document, DocumentNotFound(IN_BIN))
 
 
 async def say_the_rest(state: State) -> None:

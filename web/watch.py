@@ -5,6 +5,7 @@
     W2  Whatever was heard of or not, every socket is looked at again every `recheck_seconds`.
     W3  While the database cannot say, nothing changes.
     W4  A message costs nothing here: the transport calls the session itself.
+    W5  A document that went into the bin is closed on every server of the database, by the same news.
 
 A socket also takes a place: there are so many for each address, and for each person.
 """
@@ -14,7 +15,7 @@ import contextlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 import structlog
@@ -105,12 +106,21 @@ class Seat:
 
 class Watch:
     def __init__(
-        self, authority: Authority, settings: Settings, credentials: SqlCredentials, *, other_servers: bool
+        self,
+        authority: Authority,
+        settings: Settings,
+        credentials: SqlCredentials,
+        *,
+        other_servers: bool,
+        close_deleted: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Args:
             other_servers: the database may have some, whose changes are looked for.
+            close_deleted: closes what other servers have put into the bin.
         """
+        self._close_deleted = close_deleted
+        self._closed_deleted_at = time.monotonic()
         self._authority = authority
         self._recheck_seconds = settings.recheck_seconds
         self._credentials = credentials
@@ -185,10 +195,17 @@ class Watch:
         if not self._other_servers:
             return
         version = await self._credentials.version()
-        if self._version is not None and version != self._version:
+        # The first time, too: whoever connected before it may have missed something.
+        heard = version != self._version
+        if heard:
             self.moment += 1
             for seat in self._seats:
                 seat.due = 0.0
+        if self._close_deleted is not None:
+            now = time.monotonic()
+            if heard or now - self._closed_deleted_at >= self._recheck_seconds:
+                self._closed_deleted_at = now
+                await self._close_deleted()
         self._version = version
         if self._announce:
             self._announce = False

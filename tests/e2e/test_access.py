@@ -18,6 +18,7 @@ from tests.e2e.feed import read_all
 from tests.e2e.people import CHEAP, PASSWORD, Person, administrator_of, invited
 from tests.e2e.raw_client import RawClient
 from tests.e2e.replica import append, items_of
+from tests.postgres import fresh_database
 from tests.servers import SECRETS, ServerProcess
 from tests.web.test_walk import MESSAGES
 
@@ -282,6 +283,29 @@ async def test_4_a_deleted_document_closes_its_connections(house: House) -> None
     async with house.bob.client(document) as bob:
         assert await ends(bob, house.ada.call("DELETE", f"/api/documents/{document}", 204)) == GONE
     assert await refused(house.bob.client(document)) == 404
+
+
+async def test_4_what_is_taken_away_on_one_server_is_gone_on_another_of_the_same_database(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A document in the bin stayed open on every server but the one that put it there."""
+    settings: dict[str, Any] = CHEAP | {"auth": "accounts", "recheck_seconds": 3600}
+    with fresh_database() as url, ServerProcess(tmp_path_factory.mktemp("one"), url, **settings) as one:
+        ada = await administrator_of(one)
+        bob = await invited(ada, "Bob")
+        made = await bob.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {"*": "editor"}})
+        deleted, shared = await ada.create(), await ada.create()
+        for document in (deleted, shared):
+            await ada.give(document, bob, "editor")
+        with ServerProcess(tmp_path_factory.mktemp("another"), url, **settings) as another:
+            gone, taken, revoked = (RawClient(another, each, token=made["token"]) for each in (deleted, shared, shared))
+            cookie = {"cookie": f"coscribe-{another.port}={bob.cookie.partition('=')[2]}", "origin": another.url}
+            taken.headers, taken.query = cookie, ""
+            async with gone, taken, revoked:
+                assert await ends(gone, ada.call("DELETE", f"/api/documents/{deleted}", 204)) == GONE
+                assert await ends(revoked, bob.call("DELETE", f"/api/me/tokens/{made['id']}", 204)) == SIGNED_OUT
+                path = f"/api/documents/{shared}/sharing/people/{bob.id}"
+                assert await ends(taken, ada.call("DELETE", path, 200)) == FORBIDDEN
 
 
 async def test_4_a_transferred_document_has_another_owner_at_once(house: House) -> None:

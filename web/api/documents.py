@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from collab.errors import DocumentNotFound, PermissionDenied
 from collab.types import DocumentId, Grant, Role
-from storage.documents import DocumentInfo, QuarantineInfo, check_title
+from storage.documents import IN_BIN, DocumentInfo, QuarantineInfo, check_title
 from storage.sharing import Person
 from web.api.actors import actor_of
 from web.api.bodies import Reply, Schema, iso_time, optional_time, read_json, read_query, respond
@@ -179,7 +179,8 @@ async def rename_document(request: AppRequest, grant: Grant) -> Response:
 async def delete_document(request: AppRequest, grant: Grant) -> Response:
     """Into the bin; whoever has the document open is sent away and does not come back by itself."""
     await request.state["database"].documents.delete(grant.document)
-    request.state["hub"].close_document(grant.document, DocumentNotFound("this document was moved to the bin"))
+    request.state["hub"].close_document(grant.document, DocumentNotFound(IN_BIN))
+    request.state["watch"].news(document=grant.document)
     request.state["recorder"].note(actor_of(request, grant), "document-deleted", grant.document)
     return Response(status_code=204)
 
