@@ -1,6 +1,7 @@
 """One frame to everybody: the sessions of a room, grouped by dialect, without those that read too slowly.
 
-F1  A message is encoded and framed once per dialect.
+F1  A message is encoded and framed once per dialect. (Where a frame names its document, as in Hocuspocus, there is one
+    instance of the dialect for each such name.)
 F2  A session whose transport buffer is full gets nothing more of the stream: its state vector is kept, and when
     the buffer has drained it gets one diff. It misses nothing and costs no memory meanwhile.
 """
@@ -41,8 +42,10 @@ class FanOut:
         groups = self._writes
         if groups is None:
             groups = self._regroup()
-        skipped = None if skip is None else self._sessions.get(skip)
+        author, authors = (None, None) if skip is None else (self._sessions.get(skip), skip.dialect)
         for dialect, writes in groups:
+            # Several documents may share a socket, and so its `write`; but not within one dialect.
+            skipped = author if dialect is authors else None
             if len(writes) == 1 and writes[0] is skipped:
                 continue
             frame = self._frame(encode(dialect, payload))

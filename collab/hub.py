@@ -224,7 +224,7 @@ class Hub:
             epoch: of the client's copy; empty when it has none. It is told the document's first of all, and sent away
                 when the two differ. None: the client does not know of epochs.
         """
-        session = Session(room, grant, connection, dialect)
+        session = dialect.session(room, grant, connection)
         if self._rooms.get(grant.document) is not room or room.closed is not None:
             error = room.closed or RoomClosed("the document was closed meanwhile; connect again")
             session.open = False

@@ -13,6 +13,8 @@ class RoomLimits:
     """Merged state of one document; an update that would grow it beyond closes with 1009."""
     awareness_state_bytes_max: int = 16 * 1024
     awareness_entries_max: int = 1_000
+    stateless_bytes_max: int = 64 * 1024
+    """Largest message that is only passed on (`collab.messages.STATELESS`); a larger one ends the session."""
     held_bytes_max: int = 256 * 1024
     """Updates of one connection that wait for edits they build on; one update may be larger."""
     held_updates_max: int = 32

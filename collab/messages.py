@@ -10,9 +10,19 @@ transport messages. Payloads are the same in every dialect:
     QUERY_AWARENESS  empty: "who is here?"
     ACK_REQUEST   opaque: "say it back when everything I sent before is committed"
     ROLE_REQUEST  empty: "tell me what I may do here, now and whenever it changes"
+    STATELESS     UTF-8 text: "tell the others this now; it is no part of the document"
+    TOKEN         UTF-8 text: "this is who I am, once more"
+    LEAVE         empty: "I leave this document; the socket stays"
 """
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from collab.types import Grant
+
+if TYPE_CHECKING:
+    from collab.ports import Connection
+    from collab.room import Room
+    from collab.session import Session
 
 SYNC_STEP_1: Final = 0
 SYNC_STEP_2: Final = 1
@@ -21,14 +31,22 @@ AWARENESS: Final = 3
 QUERY_AWARENESS: Final = 4
 ACK_REQUEST: Final = 5
 ROLE_REQUEST: Final = 6
+STATELESS: Final = 7
+TOKEN: Final = 8
+LEAVE: Final = 9
 
 
 class Dialect(Protocol):
-    """One client protocol's framing. Stateless: one instance serves every session that speaks it."""
+    """One client protocol's framing. Without a state of its own: one instance serves every session that is written the
+    same frames, and sessions of one instance share them (`collab.fanout`)."""
 
     @property
     def name(self) -> str:
         """For logs and metrics."""
+        ...
+
+    def session(self, room: "Room", grant: Grant, connection: "Connection") -> "Session":
+        """A session of this dialect: `collab.session.Session`, or a class of its own where the protocol asks more."""
         ...
 
     def decode(self, message: bytes) -> tuple[int, bytes]:
@@ -62,4 +80,8 @@ class Dialect(Protocol):
 
     def role(self, role: str) -> bytes:
         """Answer to a ROLE_REQUEST, and news of another role."""
+        ...
+
+    def stateless(self, text: bytes) -> bytes | None:
+        """A STATELESS message of somebody else; None if the protocol has no such thing."""
         ...

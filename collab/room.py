@@ -12,6 +12,7 @@ R5  When pycrdt panics, the Doc is made anew from the store and from what was ac
     update that did it is closed, the others notice no more than a sync.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -201,8 +202,8 @@ class Room:
         self.flush()
         self.sessions.add(session)
         self._fanout.add(session)
-        if not self.reloading:
-            self._ask(session)
+        if session.asks_first:
+            self.ask(session)
         self.send_presence(session)
 
     def detach(self, session: Session) -> None:
@@ -349,6 +350,23 @@ class Room:
         if self._awareness.receive(session, entries, self._clock.time(), grant.user_name, guest=grant.guest):
             self._schedule()
 
+    def relay(self, sender: Session, text: bytes) -> None:
+        """Pass a message on to everybody else who may write and speaks a dialect that has such messages. It is kept
+        nowhere: who reads too slowly, or comes later, does not get it."""
+        self.stats.stateless += 1
+        frames: dict[Dialect, bytes | None] = {}
+        for session in list(self.sessions):
+            if session is sender or not session.grant.may_write or session.missed_since is not None:
+                continue
+            dialect = session.dialect
+            if dialect not in frames:
+                message = dialect.stateless(text)
+                frames[dialect] = None if message is None else self.frame(message)
+            frame = frames[dialect]
+            if frame is not None:
+                with contextlib.suppress(RuntimeError):  # A dead socket whose end has not been reported yet.
+                    session.connection.write(frame)
+
     def answer_sync(self, session: Session, state_vector: bytes) -> None:
         """Answer a client's sync step 1.
 
@@ -463,7 +481,7 @@ class Room:
         self._host.holding(self)
         self._probe(held, owners)
         if not owners:
-            self._ask(session)
+            self.ask(session)
         if held.sections is not None:
             self._retry_waiting()
 
@@ -474,11 +492,11 @@ class Room:
                 held.probed.append(owner)
                 owner.connection.probe(_PROBE_SECONDS)
 
-    def _ask(self, session: Session) -> None:
-        """Ask a client for what the document lacks."""
+    def ask(self, session: Session) -> None:
+        """Ask a client for what the document lacks; while the document is read again, that is done afterwards."""
         self.flush()
         if not self.reloading:
-            session.send(session.dialect.sync_step_1(self.live.vector()))
+            session.ask(self.live.vector())
 
     def _retry_waiting(self) -> None:
         if not self._waiting or self.closed is not None or self._retrying:
@@ -717,7 +735,7 @@ class Room:
             return
         self._retry_waiting()
         for session in list(self.sessions):
-            self._ask(session)
+            self.ask(session)
         backlog, self._backlog, self._backlog_bytes = self._backlog, [], 0
         for session, message in backlog:
             session.receive(message)

@@ -8,9 +8,9 @@ S5  A grant is never changed, only replaced: from that moment on every message i
 """
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from collab.errors import CollabError, MalformedMessage, MessageTooLarge, RoomClosed
+from collab.errors import CollabError, MalformedMessage, MessageTooLarge, RoomClosed, UnknownMessage
 from collab.guard import Panicked
 from collab.messages import (
     ACK_REQUEST,
@@ -56,6 +56,9 @@ class Held:
 
 class Session:
     """What a transport hands its messages to. Made by `Hub.attach`."""
+
+    asks_first: ClassVar[bool] = True
+    """Sync step 1 is the first thing it says."""
 
     __slots__ = (
         "acks",
@@ -114,7 +117,7 @@ class Session:
                 self.room.receive_awareness(self, payload)
             elif kind == SYNC_STEP_1:
                 self._check_size(payload)
-                self.room.answer_sync(self, payload)
+                self._receive_sync_step_1(payload)
             elif kind == ACK_REQUEST:
                 self._check_size(payload)
                 self._receive_ack_request(payload)
@@ -123,6 +126,8 @@ class Session:
             elif kind == ROLE_REQUEST:
                 self.tells_role = True
                 self._send_role()
+            else:
+                self._receive_other(kind, payload)
         except CollabError as error:
             self.end(error)
         except Panicked:
@@ -160,6 +165,10 @@ class Session:
     def _send_role(self) -> None:
         self.send(self.dialect.role(self.grant.role.name.lower()))
 
+    def ask(self, state_vector: bytes) -> None:
+        """Send sync step 1: the client is to answer with what the document lacks."""
+        self.send(self.dialect.sync_step_1(state_vector))
+
     def send(self, message: bytes) -> None:
         """Write one message of our dialect to this client alone."""
         # The transport reports a dead socket by `closed`, at its own time.
@@ -177,32 +186,50 @@ class Session:
         if self.open:
             self.room.stats.refusals[type(error).__name__] += 1
             self.room.refused(self, error)
-            self.connection.close(error.close_code, str(error))
+            self._part(error)
             self.closed()
 
-    def _receive_update(self, payload: bytes, *, from_sync: bool) -> None:
+    def _part(self, error: CollabError) -> None:
+        """Tell the client that it is over, and why."""
+        self.connection.close(error.close_code, str(error))
+
+    def _receive_sync_step_1(self, state_vector: bytes) -> None:
+        self.room.answer_sync(self, state_vector)
+
+    def _receive_other(self, kind: int, payload: bytes) -> None:
+        """A kind of message that not every dialect has.
+
+        Raises:
+            UnknownMessage: this one does not.
+        """
+        raise UnknownMessage(f"{self.dialect.name} has no message of kind {kind}")
+
+    def _receive_update(self, payload: bytes, *, from_sync: bool) -> bool:
+        """Returns whether it was taken; also when there was nothing new in it."""
         limits = self.room.limits
         if len(payload) > (limits.sync_bytes_max if from_sync else limits.message_bytes_max):
             raise MessageTooLarge(f"an update of {len(payload)} bytes is larger than this server takes")
         if from_sync and self.room.live.knows(payload):
             self.room.receive_known(self)
-            return
+            return True
         scanned = scan_update(payload)
         if not self.grant.may_write:
-            self._refuse_update(payload, scanned, from_sync)
-        else:
-            self.room.receive_update(self, payload, scanned, from_sync=from_sync)
+            return self._refuse_update(payload, scanned, from_sync)
+        self.room.receive_update(self, payload, scanned, from_sync=from_sync)
+        return True
 
-    def _refuse_update(self, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> None:
-        if self.refused:
-            return
+    def _refuse_update(self, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> bool:
+        """What somebody sent who may not write. Returns whether there is nothing to refuse."""
+        if not self.refused and not self._brings_nothing(payload, scanned, from_sync):
+            self.refused = True
+            self.acks.clear()
+            self.send(self.dialect.refusal(READ_ONLY))
+        return not self.refused
+
+    def _brings_nothing(self, payload: bytes, scanned: ScannedUpdate, from_sync: bool) -> bool:
+        """A reader's sync step 2 carries what it already had from us, delete set included."""
         live = self.room.live
-        # A reader's sync step 2 carries what it already had from us, delete set included: nothing to refuse.
-        if from_sync and not live.brings_news(scanned) and not (scanned.deletes and live.deletes_more(payload)):
-            return
-        self.refused = True
-        self.acks.clear()
-        self.send(self.dialect.refusal(READ_ONLY))
+        return from_sync and not live.brings_news(scanned) and not (scanned.deletes and live.deletes_more(payload))
 
     def _receive_ack_request(self, payload: bytes) -> None:
         if self.refused or not self.grant.may_write:

@@ -30,6 +30,8 @@ class Stats:
     checkpoints_written: int = 0
     updates_held: int = 0
     """Updates that had to wait for edits they build on."""
+    stateless: int = 0
+    """Messages passed on that are no part of a document."""
     unrelated: int = 0
     """Clients that came with a copy that shared nothing with the document."""
     resyncs: int = 0

@@ -27,6 +27,7 @@ COUNTERS = {
     "rows_loaded": "Rows replayed by those loads, beyond the checkpoints",
     "checkpoints_loaded": "Loads that began with a checkpoint",
     "checkpoints_written": "Checkpoints written",
+    "stateless": "Messages passed on that are no part of a document",
     "unrelated": "Clients whose copy shared nothing with the document",
     "resyncs": "Slow readers brought up to date with one diff",
     "reloads": "Documents dropped from memory after a fault and read again",

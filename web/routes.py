@@ -23,10 +23,10 @@ from web.api import (
     updates,
 )
 from web.openapi import Description
-from web.routing import Granted, Public, Resource, Socket, Spec, Welcomed
+from web.routing import Granted, Public, Resource, Spec, Welcomed
 from web.security import Action, Rank
+from web.sockets import SOCKETS
 from web.static_files import StaticFiles
-from web.sync import sync
 
 _NOTHING: dict[int, None] = {204: None}
 
@@ -34,7 +34,7 @@ _NOTHING: dict[int, None] = {204: None}
 def routes(static: StaticFiles) -> list[BaseRoute]:
     described = Description()
     every: list[BaseRoute] = [
-        Socket("/ws/{document:path}", Action.CONNECT, sync),
+        *SOCKETS,
         *_documents(),
         *_history(),
         *_sharing(),

@@ -80,6 +80,16 @@ class Admission:
     longer takes them out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Whom the door let through to a WebSocket for many documents. Which of them, and as whom, is asked for each."""
+
+    visitor: Visitor
+    """What the handshake says of who is there, perhaps nobody."""
+    places: list[Callable[[], None]]
+    """As of an `Admission`."""
+
+
 Operation: TypeAlias = Public | Welcomed | Granted
 
 
@@ -121,15 +131,11 @@ class Resource(BaseRoute):
         return sorted({*self.operations, "HEAD"} if "GET" in self.operations else self.operations)
 
 
-class Socket(BaseRoute):
+class SocketRoute(BaseRoute):
     """A WebSocket path. Refusals are HTTP answers to the handshake; the endpoint accepts."""
 
-    def __init__(
-        self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Admission], Awaitable[None]]
-    ) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.action = action
-        self._endpoint = endpoint
         self._pattern = compile_path(path)[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -139,7 +145,10 @@ class Socket(BaseRoute):
         websocket: AppWebSocket = WebSocket(scope, receive, send)
         places: list[Callable[[], None]] = []
         try:
-            await self._endpoint(websocket, await self._admit(websocket, places))
+            # Before any cryptography and any look at the database.
+            places.append(state_of(websocket)["places"].take_address(address_of(websocket)))
+            await state_of(websocket)["turnstile"].turn()
+            await self._serve(websocket, places)
         except Exception as error:
             if websocket.application_state is not WebSocketState.CONNECTING:
                 raise
@@ -148,16 +157,39 @@ class Socket(BaseRoute):
             for give_back in places:
                 give_back()
 
-    async def _admit(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> Admission:
+    async def _serve(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> None:
+        raise NotImplementedError
+
+
+class Socket(SocketRoute):
+    """A WebSocket for the document in its path."""
+
+    def __init__(
+        self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Admission], Awaitable[None]]
+    ) -> None:
+        super().__init__(path)
+        self.action = action
+        self._endpoint = endpoint
+
+    async def _serve(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> None:
         state = state_of(websocket)
-        # Before any cryptography and any look at the database.
-        places.append(state["places"].take_address(address_of(websocket)))
-        await state["turnstile"].turn()
         moment = state["watch"].moment
         admitted = await state["door"].admit_visitor(websocket, _document_text(websocket), self.action)
         grant, visitor, standing = admitted
         places.append(state["places"].take_user(visitor.user_id))
-        return Admission(grant, visitor, standing, moment, places)
+        await self._endpoint(websocket, Admission(grant, visitor, standing, moment, places))
+
+
+class SharedSocket(SocketRoute):
+    """A WebSocket for many documents: its endpoint asks the door for each of them."""
+
+    def __init__(self, path: str, endpoint: Callable[[AppWebSocket, Entrance], Awaitable[None]]) -> None:
+        super().__init__(path)
+        self._endpoint = endpoint
+
+    async def _serve(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> None:
+        visitor = await state_of(websocket)["door"].welcome(websocket, Rank.ANYBODY)
+        await self._endpoint(websocket, Entrance(visitor, places))
 
 
 async def no_such_route(scope: Scope, receive: Receive, send: Send) -> None:

@@ -148,12 +148,20 @@ class Door:
     ) -> tuple[Grant, Visitor, Standing]:
         """As `admit`, with what a grant that is to last has to be looked at again by."""
         visitor = await self.welcome(connection, Rank.ANYBODY)
+        grant, standing = await self.admit_known(visitor, document_text, action)
+        return grant, visitor, standing
+
+    async def admit_known(self, visitor: Visitor, document_text: str, action: Action) -> tuple[Grant, Standing]:
+        """The part of `admit_visitor` after `welcome`.
+
+        Raises:
+            As `admit`.
+        """
         try:
-            grant, standing = await self._grant(visitor, document_text, action)
+            return await self._grant(visitor, document_text, action)
         except (NotAuthenticated, PermissionDenied) as error:
             self._note(visitor, error, action.name.lower(), document_text)
             raise
-        return grant, visitor, standing
 
     async def welcome(self, connection: HTTPConnection[Any], rank: Rank = Rank.KNOWN) -> Visitor:
         """The part of `admit` before a document is known.

@@ -194,6 +194,24 @@ class Settings(BaseSettings):
     awareness_state_bytes_max: int = Field(default=16 * 1024, ge=128)
     """Largest awareness state (name, caret, colour) of one client."""
 
+    stateless_bytes_max: int = Field(default=64 * 1024, ge=128)
+    """Largest stateless message of a Hocuspocus client: one that is passed on and kept nowhere."""
+
+    documents_per_socket_max: int = Field(default=1000, ge=1)
+    """Documents that may be open on one WebSocket, of clients that share one among many."""
+
+    unauthenticated_documents_max: int = Field(default=100, ge=1)
+    """Of these, documents whose token has not come, or is being checked."""
+
+    unauthenticated_messages_max: int = Field(default=1000, ge=8)
+    """Messages for such documents that wait on one WebSocket; also how many of its tokens may be refused."""
+
+    unauthenticated_bytes_max: int = Field(default=5 * 1024 * 1024, ge=1024)
+    """Bytes of such messages."""
+
+    unauthenticated_seconds: float = Field(default=60, gt=0)
+    """Time in which the first document of a WebSocket for many has to be opened; then it is closed with 4408."""
+
     unsaved_bytes_max: int = Field(default=64 * 1024 * 1024, ge=1024)
     """Edits of all documents that may wait for the database; beyond it writers are told to come back later (1013)."""
 
@@ -325,6 +343,7 @@ class Settings(BaseSettings):
             sync_bytes_max=self.sync_bytes_max,
             document_bytes_max=self.document_bytes_max,
             awareness_state_bytes_max=self.awareness_state_bytes_max,
+            stateless_bytes_max=self.stateless_bytes_max,
             unsaved_bytes_max=self.unsaved_bytes_max,
             refuse_unrelated=self.refuse_unrelated,
             commit_window_seconds=self.commit_window_ms / 1000,

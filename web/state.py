@@ -22,8 +22,8 @@ from web.turnstile import Turnstile
 from web.watch import Places, Watch
 from web.workers import Workers
 
-_FRAMING_BYTES_MAX = 16
-"""What the dialect puts round a payload that is itself as large as it may be."""
+_FRAMING_BYTES_MAX = 512
+"""What a dialect puts round a payload that is itself as large as it may be: lengths, and the name of the document."""
 
 
 class State(TypedDict):

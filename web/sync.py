@@ -33,7 +33,7 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
     except (DocumentQuarantined, CorruptUpdate) as error:
         # Nobody in a browser can read the answer to a refused handshake, and this one is worth knowing.
         refusal = error
-        await _connect(websocket, lambda connection: TurnedAway(connection, refusal))
+        await connect(websocket, lambda connection: TurnedAway(connection, refusal))
         return
 
     def open_receiver(connection: Connection) -> Receiver:
@@ -43,10 +43,11 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         places, admission.places[:] = tuple(admission.places), ()
         return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, places)
 
-    await _connect(websocket, open_receiver)
+    await connect(websocket, open_receiver)
 
 
-async def _connect(websocket: AppWebSocket, open_receiver: OpenReceiver) -> None:
+async def connect(websocket: AppWebSocket, open_receiver: OpenReceiver, keep_alive: bytes = KEEP_ALIVE) -> None:
+    """Accept, and run the connection."""
     # A browser that offered subprotocols and is given none of them drops the connection.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=offered[0] if offered else None)
@@ -56,7 +57,7 @@ async def _connect(websocket: AppWebSocket, open_receiver: OpenReceiver) -> None
         open_receiver,
         heart=state["heart"],
         limits=state["transport_limits"],
-        keep_alive=KEEP_ALIVE,
+        keep_alive=keep_alive,
     )
 
 

@@ -160,6 +160,11 @@ class Watch:
         self._seats.add(seat)
         return seat
 
+    def renew(self, seat: Seat, visitor: Visitor, standing: Standing, moment: int) -> None:
+        """Somebody has shown another credential: it is what counts from now on. `moment` as for `seat`."""
+        seat.visitor = visitor
+        seat.due = self._due(standing) if moment == self.moment else 0.0
+
     def news(self, *, document: DocumentId | None = None, user_id: str | None = None, token: bool = False) -> None:
         """Who may do what has changed: with this document, of this person, of tokens; of everything when nothing is
         given. Returns at once; the sockets concerned are looked at in a moment."""

@@ -13,10 +13,17 @@ and 104 only to those that named an epoch when they connected.
 """
 
 import json
+from typing import TYPE_CHECKING
 
 from collab.codec import Reader, write_var_bytes, write_var_string
 from collab.errors import MalformedMessage, UnknownMessage
 from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, ROLE_REQUEST, SYNC_STEP_1, SYNC_STEP_2, UPDATE
+from collab.ports import Connection
+from collab.session import Session
+from collab.types import Grant
+
+if TYPE_CHECKING:
+    from collab.room import Room
 
 _SYNC = 0
 _AWARENESS = 1
@@ -30,6 +37,9 @@ _ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST, _ROL
 
 class YWebSocket:
     name = "y-websocket"
+
+    def session(self, room: "Room", grant: Grant, connection: Connection) -> Session:
+        return Session(room, grant, connection, self)
 
     def decode(self, message: bytes) -> tuple[int, bytes]:
         # The message of every keystroke: sync, some kind, a payload shorter than 128 bytes that ends the message.
@@ -60,6 +70,9 @@ class YWebSocket:
 
     def role(self, role: str) -> bytes:
         return b"\x67" + write_var_string(json.dumps({"role": role}))
+
+    def stateless(self, text: bytes) -> bytes | None:
+        return None
 
 
 def _decode_any(message: bytes) -> tuple[int, bytes]:

@@ -77,7 +77,7 @@ class RawClient:
         """Open the socket and, unless `sync` is false, send sync step 1 and wait for step 2."""
         self._steps2, self.ended, self.close_code = 0, False, None
         self._socket = await connect(
-            f"{self.server.ws_url}/{self.document}{self.query}",
+            self.address,
             additional_headers=self.headers,
             compression=None,
             max_size=None,
@@ -96,6 +96,10 @@ class RawClient:
         wanted = self._steps2 + 1
         await self.send(wire.step1(self.doc.get_state()))
         await self.until(lambda: self._steps2 >= wanted, "synced")
+
+    @property
+    def address(self) -> str:
+        return f"{self.server.ws_url}/{self.document}{self.query}"
 
     @property
     def connected(self) -> bool:
@@ -147,7 +151,7 @@ class RawClient:
             while True:
                 data = await socket.recv()
                 assert isinstance(data, bytes), f"the server sent text: {data!r}"
-                await self._handle(wire.parse(data))
+                await self._receive(data)
                 async with self._changed:
                     self._changed.notify_all()
         except (ConnectionClosed, Disconnected):
@@ -156,6 +160,9 @@ class RawClient:
             self.ended = True
             async with self._changed:
                 self._changed.notify_all()
+
+    async def _receive(self, data: bytes) -> None:
+        await self._handle(wire.parse(data))
 
     async def _handle(self, message: wire.Message) -> None:
         match message.kind, message.step:

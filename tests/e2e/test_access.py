@@ -17,14 +17,17 @@ from tests.e2e import wire
 from tests.e2e.feed import read_all
 from tests.e2e.people import CHEAP, PASSWORD, Person, administrator_of, invited
 from tests.e2e.raw_client import RawClient
+from tests.e2e.raw_provider import STATELESS, RawProvider, token_message, varstring
 from tests.e2e.replica import append, items_of
 from tests.postgres import fresh_database
 from tests.servers import SECRETS, ServerProcess
+from tests.support import eventually
 from tests.web.test_walk import MESSAGES
 
 pytestmark = [pytest.mark.xdist_group("access"), pytest.mark.asyncio(loop_scope="module")]
 
 ROLE = 103
+HOCUSPOCUS = "Hocuspocus: "
 SIGNED_OUT, FORBIDDEN, GONE, COME_BACK = 4401, 4403, 4404, 1012
 BAD_ORIGINS = [
     "null",
@@ -522,7 +525,8 @@ async def test_2_every_message_takes_effect_by_the_table(house: House, by: str) 
         if by == "token" and who == "guest":
             continue
         # Acknowledgements end with the first refusal, so they are asked for first.
-        for message in sorted(MESSAGES, key=lambda name: name != "acknowledgement request"):
+        own = [name for name in MESSAGES if not name.startswith(HOCUSPOCUS)]
+        for message in sorted(own, key=lambda name: name != "acknowledgement request"):
             async with house.bob.client(document) as watcher, await _seated(house, document, person, by) as client:
                 if await _works(client, watcher, message) != (who in MESSAGES[message]):
                     wrong.append(f"{message} of {who} by {by}")
@@ -534,3 +538,158 @@ async def _seated(house: House, document: str, person: Person, by: str) -> RawCl
         return person.client(document)
     made = await person.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {"*": "owner"}})
     return RawClient(house.server, document, token=made["token"])
+
+
+def _provider(house: House, document: str, person: Person, token: str = "") -> RawProvider:
+    headers = {} if token else {"cookie": person.cookie, "origin": house.server.url}
+    return RawProvider(house.server, document, headers=headers, token=token)
+
+
+async def _works_there(client: RawProvider, watcher: RawProvider, message: str) -> bool:
+    """As `_works`, on a socket for many documents."""
+    tag = secrets.token_hex(6)
+    match message:
+        case "token for a document":
+            await client.until(lambda: bool(client.scopes or client.denials), "judged")
+            return bool(client.scopes)
+        case "stateless":
+            await client.send(bytes((STATELESS,)) + varstring(tag))
+            await client.sync()
+            await watcher.sync()
+            return tag in watcher.heard
+        case "close a document":
+            await client.announce({"tag": tag}, clock=int(time.time() * 1000))
+            await watcher.until(lambda: client.doc.client_id in watcher.awareness, "told who is there")
+            await client.send(b"\x07")
+            await watcher.until(lambda: client.doc.client_id not in watcher.awareness, "told who has left")
+            return client.goodbyes == []
+    return await _works(client, watcher, message)
+
+
+@pytest.mark.parametrize("by", ["cookie", "token"])
+async def test_2_every_hocuspocus_message_takes_effect_by_the_table(house: House, by: str) -> None:
+    wrong = []
+    for who, (document, person) in (await _seats(house)).items():
+        if by == "token" and who == "guest":
+            continue
+        token = ""
+        if by == "token":
+            body = {"label": "t", "documents": {"*": "owner"}}
+            token = (await person.call("POST", "/api/me/tokens", 201, body))["token"]
+        for message in [name for name in MESSAGES if name.startswith(HOCUSPOCUS)]:
+            watcher, client = _provider(house, document, house.bob), _provider(house, document, person, token)
+            async with watcher, client:
+                if await _works_there(client, watcher, message.removeprefix(HOCUSPOCUS)) != (who in MESSAGES[message]):
+                    wrong.append(f"{message} of {who} by {by}")
+    assert wrong == []
+
+
+async def test_2_a_hocuspocus_document_is_denied_to_whoever_has_no_role_in_it(house: House) -> None:
+    """In the same words whether there is such a document or not; and the socket stays open for others."""
+    document = await house.ada.create()
+    stranger = _provider(house, document, house.eve)
+    nobody = RawProvider(house.server, document, headers={"origin": house.server.url})
+    for client in (stranger, nobody):
+        await client.connect(sync=False)
+        await client.until(lambda client=client: len(client.denials) == 1, "denied")  # type: ignore[misc]
+        client.key = varstring("no-such-document")
+        await client.send(token_message(""))
+        await client.until(lambda client=client: len(client.denials) == 2, "denied")  # type: ignore[misc]
+        assert client.denials[0] == client.denials[1]
+        assert client.scopes == []
+    own = await house.eve.create()
+    stranger.key = varstring(own)
+    await stranger.send(token_message(""))
+    await stranger.sync()
+    for client in (stranger, nobody):
+        await client.close()
+
+
+# -- documents that share a socket ------------------------------------------------------------------------------------
+
+
+async def test_4_what_is_taken_away_closes_a_document_and_not_its_socket(house: House) -> None:
+    document, other = await house.ada.create(), await house.bob.create()
+    await house.ada.give(document, house.bob, "editor")
+    async with _provider(house, document, house.bob) as bob:
+        elsewhere = varstring(other)
+        await bob.send_bare(elsewhere + token_message(""))
+        await house.ada.give(document, house.bob, "reader")
+        await bob.until(lambda: bob.scopes == ["read-write", "readonly"], "told that it is a reader")
+        await bob.edit(append("as a reader"))
+        await bob.until(lambda: bob.statuses == [1, 0], "told that it was refused")
+        await house.ada.give(document, house.bob, "editor")
+        await bob.until(lambda: bob.statuses == [1, 0, 1], "told that it is saved after all")
+        assert bob.scopes == ["read-write", "readonly", "read-write"]
+        assert len(await read_all(house.ada.http, house.server, document)) == 1
+        path = f"/api/documents/{document}/sharing/people/{house.bob.id}"
+        await house.ada.call("DELETE", path, 200)
+        await bob.until(lambda: len(bob.goodbyes) == 1, "told that it is over")
+        await bob.send(token_message(""))
+        await bob.until(lambda: len(bob.denials) == 1, "denied")
+        bob.others.clear()
+        await bob.send_bare(elsewhere + wire.step1(b"\x00"))
+        await bob.until(lambda: any(m.startswith(elsewhere + b"\x00\x01") for m in bob.others), "answered elsewhere")
+
+
+async def test_4_a_revoked_token_closes_the_documents_that_were_opened_by_it(house: House) -> None:
+    document, other = await house.ada.create(), await house.ada.create()
+    made = await house.ada.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {document: "editor"}})
+    kept = await house.ada.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {other: "editor"}})
+    async with RawProvider(house.server, document, token=made["token"]) as client:
+        elsewhere = varstring(other)
+        await client.send_bare(elsewhere + token_message(kept["token"]))
+        await house.ada.call("DELETE", f"/api/me/tokens/{made['id']}", 204)
+        await client.until(lambda: len(client.goodbyes) == 1, "told that it is over")
+        await client.send_bare(elsewhere + wire.step1(b"\x00"))
+        await client.until(lambda: any(m.startswith(elsewhere + b"\x00\x01") for m in client.others), "answered")
+        assert not any(m.startswith(elsewhere + b"\x07") for m in client.others)
+
+
+async def test_4_a_token_opens_on_a_shared_socket_what_it_is_for_and_nothing_else(house: House) -> None:
+    document, other = await house.ada.create(), await house.ada.create()
+    made = await house.ada.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {document: "reader"}})
+    ticket = (await house.ada.call("POST", "/api/tickets", 201, {"document": other}))["ticket"]
+    client = RawProvider(house.server, other, token=made["token"])
+    await client.connect(sync=False)
+    await client.until(lambda: len(client.denials) == 1, "denied")
+    await client.send(token_message(ticket))
+    await client.sync()
+    assert client.scopes == ["read-write"]
+    await client.close()
+    again = RawProvider(house.server, other, token=ticket)
+    await again.connect(sync=False)
+    await again.until(lambda: len(again.denials) == 1, "denied: the ticket is used up")
+    await again.close()
+
+
+async def test_1_pages_of_other_sites_open_no_shared_socket(house: House) -> None:
+    document = await house.ada.create()
+    client = _provider(house, document, house.ada)
+    client.headers["origin"] = "https://evil.example"
+    assert await refused(client) == 403
+    del client.headers["origin"]
+    assert await refused(client) == 403
+
+
+async def test_12_a_person_takes_a_place_for_each_shared_socket(house: House) -> None:
+    document = await house.bob.create()
+    clients = []
+    try:
+        for _ in range(50):
+            clients.append(await _provider(house, document, house.bob).connect())
+        last = await _provider(house, document, house.bob).connect(sync=False)
+        clients.append(last)
+        await last.until(lambda: len(last.denials) == 1, "denied one too many")
+        await clients.pop(0).close()
+
+        async def let_in() -> bool:
+            told = len(last.denials) + len(last.scopes)
+            await last.send(token_message(""))
+            await last.until(lambda: len(last.denials) + len(last.scopes) > told, "judged again")
+            return bool(last.scopes)
+
+        await eventually(let_in, "a place is free again")
+    finally:
+        for client in clients:
+            await client.close()

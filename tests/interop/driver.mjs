@@ -1,5 +1,5 @@
 /**
- * Drives published y-websocket clients for the interop tests.
+ * Drives published y-websocket and Hocuspocus clients for the interop tests.
  *
  * Reads one JSON request per line on stdin: {"id", "do", ...}; answers each with one JSON line on stdout: {"id", "ok"}
  * or {"id", "error"}. Requests run side by side, so answers may come in another order. Ends when stdin ends.
@@ -12,7 +12,9 @@ import { WebsocketProvider as Version3 } from 'y-websocket'
 import { WebsocketProvider as Version2 } from 'y-websocket-2'
 import * as Y from 'yjs'
 import { declareRoots, dump, edit, editRandomly, replay } from './document.mjs'
+import { HocuspocusClient } from './hocuspocus.mjs'
 import { editTagged } from './tagged.mjs'
+import { Waiter } from './waiter.mjs'
 
 // every provider listens for the end of the process
 process.setMaxListeners(0)
@@ -21,15 +23,15 @@ const providers = { 2: Version2, 3: Version3 }
 const SAVED = 102
 
 /** One Y.Doc and its provider. */
-class Client {
+class Client extends Waiter {
   constructor ({ version, url, room, params = {}, connect = true, maxBackoffTime = 2500 }) {
+    super()
     this.doc = new Y.Doc()
     declareRoots(this.doc)
     this.opens = 0
     this.closes = []
     this.marker = 0
     this.echoed = 0
-    this.watchers = new Set()
     // disableBc: in one process a BroadcastChannel would carry the edits past the server
     this.provider = new providers[version](url, room, this.doc, {
       params, connect, maxBackoffTime, WebSocketPolyfill: WebSocket, disableBc: true
@@ -54,28 +56,6 @@ class Client {
     }
   }
 
-  changed () {
-    for (const watcher of [...this.watchers]) watcher()
-  }
-
-  /** Resolve once `condition` holds; it is looked at again after every change of the connection. */
-  until (condition, what, timeoutMs) {
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        if (!condition()) return
-        clearTimeout(timer)
-        this.watchers.delete(settle)
-        resolve(true)
-      }
-      const timer = setTimeout(() => {
-        this.watchers.delete(settle)
-        reject(new Error(`not ${what} within ${timeoutMs} ms: ${JSON.stringify(this.status())}`))
-      }, timeoutMs)
-      this.watchers.add(settle)
-      settle()
-    })
-  }
-
   sendMarker () {
     const payload = encoding.createEncoder()
     encoding.writeVarUint(payload, this.marker)
@@ -97,48 +77,59 @@ class Client {
     return { connected, synced, shouldConnect, opens: this.opens, closes: this.closes }
   }
 
+  get connected () { return this.provider.wsconnected }
+  get disconnected () { return !this.provider.wsconnected }
+  get synced () { return this.provider.synced }
+  get stopped () { return !this.provider.shouldConnect && this.provider.ws === null }
+
+  connect () { this.provider.connect() }
+  disconnect () { this.provider.disconnect() }
+
   /** Lose the connection without a close frame or a farewell, as when a cable is pulled, and stay away. */
   drop () {
     this.provider.shouldConnect = false
     this.provider.ws?.terminate()
   }
-}
 
-const conditions = {
-  connected: client => client.provider.wsconnected,
-  disconnected: client => !client.provider.wsconnected,
-  synced: client => client.provider.synced,
-  stopped: client => !client.provider.shouldConnect && client.provider.ws === null
+  destroy () {
+    this.provider.destroy()
+    this.provider.awareness.destroy()
+    this.doc.destroy()
+  }
 }
 
 const clients = new Map()
 
+const add = (name, client) => {
+  clients.set(name, client)
+  return client.doc.clientID
+}
+
 const handlers = {
-  open: ({ client, ...options }) => {
-    const opened = new Client(options)
-    clients.set(client, opened)
-    return opened.doc.clientID
-  },
+  open: ({ client, ...options }) => add(client, new Client(options)),
+  openHocuspocus: ({ client, ...options }) => add(client, new HocuspocusClient(options)),
   edit: ({ client, operations }) => edit(client.doc, operations),
   random: ({ client, ...options }) => editRandomly(client.doc, options),
   tagged: ({ client, ...options }) => editTagged(client.doc, options),
   apply: ({ client, update }) => Y.applyUpdate(client.doc, Buffer.from(update, 'base64')),
-  wait: ({ client, for: name, timeoutMs }) => client.until(() => conditions[name](client), name, timeoutMs),
+  wait: ({ client, for: name, timeoutMs }) => client.until(() => client[name], name, timeoutMs),
   saved: ({ client, timeoutMs }) => client.saved(timeoutMs),
   status: ({ client }) => client.status(),
-  disconnect: ({ client }) => client.provider.disconnect(),
-  connect: ({ client }) => client.provider.connect(),
+  disconnect: ({ client }) => client.disconnect(),
+  connect: ({ client }) => client.connect(),
   drop: ({ client }) => client.drop(),
   setAwareness: ({ client, state }) => client.provider.awareness.setLocalState(state),
   awareness: ({ client }) => Object.fromEntries(client.provider.awareness.getStates()),
   dump: ({ client }) => dump(client.doc),
   replay: ({ updates, maps }) => replay(updates, maps),
+  token: ({ client, token, how }) => client.useToken(token, how),
+  stateless: ({ client, payload }) => client.provider.sendStateless(payload),
+  detach: ({ client }) => client.provider.detach(),
+  attach: ({ client }) => client.provider.attach(),
   close: ({ client: name }) => {
-    const { provider, doc } = clients.get(name)
+    const client = clients.get(name)
     clients.delete(name)
-    provider.destroy()
-    provider.awareness.destroy()
-    doc.destroy()
+    client.destroy()
   }
 }
 
@@ -146,7 +137,7 @@ const answer = message => process.stdout.write(JSON.stringify(message) + '\n')
 
 const handle = async ({ id, do: name, ...request }) => {
   try {
-    const named = ['open', 'close', 'replay'].includes(name)
+    const named = ['open', 'openHocuspocus', 'close', 'replay'].includes(name)
     if (!named) request.client = clients.get(request.client)
     answer({ id, ok: (await handlers[name](request)) ?? null })
   } catch (error) {

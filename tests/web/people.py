@@ -111,7 +111,7 @@ class Stage:
         """What somebody is answered who was set up anew, because some calls end their own right to call."""
         try:
             if method == "WS":
-                sent = await self.handshake(who, by=by)
+                sent = await self.handshake(who, by=by, path=path)
                 return 101 if sent[0]["type"] == "websocket.accept" else int(sent[0]["status"])
             return (await self.call(who, method, path, by=by)).status_code
         finally:
@@ -132,17 +132,25 @@ class Stage:
                     await sharing.give(PLANS, person.account.id, Role[who.upper()], Actor())
 
     async def handshake(
-        self, who: str, *, by: str = "cookie", document: str = "plans", query: str = "", **headers: str
+        self,
+        who: str,
+        *,
+        by: str = "cookie",
+        document: str = "plans",
+        query: str = "",
+        path: str = "/ws/{document}",
+        **headers: str,
     ) -> list[dict[str, Any]]:
         """What the application sends in answer to a WebSocket handshake, up to where the socket would be open."""
         sent: list[dict[str, Any]] = []
         own = {"origin": BASE_URL} if who == "nobody" else self.people[who].headers(by)
+        path = path.replace("{document}", document)
         lines = {"host": "127.0.0.1:8000"} | own | headers
         scope = {
             "type": "websocket",
             "scheme": "ws",
-            "path": f"/ws/{document}",
-            "raw_path": f"/ws/{document}".encode(),
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in lines.items()],
             "subprotocols": [],

@@ -28,7 +28,7 @@ from web.app import create_app
 from web.errors import ANSWERS, problem_for
 from web.metrics import COUNTERS, GAUGES
 from web.routes import PAGES
-from web.routing import Public, Resource, Socket
+from web.routing import Public, Resource, SocketRoute
 from web.static_files import StaticFiles
 
 PUBLIC = {"/api/openapi.json", "/healthz", "/readyz", "/metrics", "/assets/{path:path}", *PAGES}
@@ -71,7 +71,7 @@ def refusal(sent: list[dict[str, Any]]) -> int:
 
 
 def address(route: BaseRoute) -> str:
-    assert isinstance(route, Resource | Socket), f"{route} is built without the door"
+    assert isinstance(route, Resource | SocketRoute), f"{route} is built without the door"
     return route.path.replace("{document}", "plans").replace("{document:path}", "plans").replace("{path:path}", "x.js")
 
 
@@ -84,7 +84,7 @@ def test_only_the_listed_routes_are_public() -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000"])
 async def test_a_local_server_gives_no_route_under_another_name(server: Running, host: str) -> None:
     for route in server.app.routes:
-        if isinstance(route, Socket):
+        if isinstance(route, SocketRoute):
             assert refusal(await handshake(server, address(route), host=host)) == 403
         else:
             problem(await server.http.get(address(route), headers={"host": host}), 403 if "GET" in ops(route) else 405)
@@ -109,7 +109,7 @@ def ops(route: BaseRoute) -> Any:
         ("/ws/%2e%2e", 400),
         ("/ws/%ff", 400),
         ("/ws/a%00", 400),
-        ("/ws", 404),
+        ("/ws", 101),
         ("/", 404),
         ("/api/documents", 404),
         ("/api/documents/plans", 404),

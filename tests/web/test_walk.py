@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.web.people import Stage
-from web.routing import Public, Resource, Socket
+from web.routing import Public, Resource, SocketRoute
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "security.md"
 
@@ -29,6 +29,7 @@ OWNERS = {"owner", "administrator"}
 ADMINISTRATOR = {"administrator"}
 
 TABLE: dict[tuple[str, str], set[str]] = {
+    ("WS", "/ws"): EVERYBODY,
     ("WS", "/ws/{document}"): READERS,
     ("GET", "/api/documents"): KNOWN,
     ("POST", "/api/documents"): PEOPLE,
@@ -118,8 +119,17 @@ MESSAGES: dict[str, set[str]] = {
     "query awareness": READERS,
     "acknowledgement request": EDITORS,
     "role request": READERS,
+    "Hocuspocus: token for a document": READERS,
+    "Hocuspocus: sync step 1": READERS,
+    "Hocuspocus: sync step 2 with edits": EDITORS,
+    "Hocuspocus: update": EDITORS,
+    "Hocuspocus: awareness of oneself": READERS,
+    "Hocuspocus: query awareness": READERS,
+    "Hocuspocus: stateless": EDITORS,
+    "Hocuspocus: close a document": READERS,
 }
-"""What takes effect, on an open socket of somebody with that role."""
+"""What takes effect, on an open socket of somebody with that role. Hocuspocus sockets (`/ws`) are open to everybody:
+there the token, or the cookie of the handshake, is judged for each document."""
 
 
 def documented_table() -> str:
@@ -153,7 +163,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 def test_every_route_is_in_the_table(stage_routes: list[Any]) -> None:
     found = set()
     for route in stage_routes:
-        if isinstance(route, Socket):
+        if isinstance(route, SocketRoute):
             found.add(("WS", plain(route.path)))
         elif isinstance(route, Resource):
             found |= {(m, plain(route.path)) for m, o in route.operations.items() if not isinstance(o, Public)}
