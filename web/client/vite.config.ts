@@ -1,11 +1,13 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 
+import { serviceWorker } from './service-worker.js'
+
 /** `npx vite` serves the sources and passes everything else to a server started with `make serve`. */
 const SERVER = 'http://127.0.0.1:8000'
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), serviceWorker()],
   base: '/',
   build: {
     outDir: '../static',

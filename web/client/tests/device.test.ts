@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { BRANCHES, clearDevice, copyName, unsavedHere } from '../src/lib/device'
 import { changeKnown, readKnown, writeKnown } from '../src/lib/known-documents'
+import { shellCacheName } from '../src/lib/shell-cache'
 import { fakeLocalStorage } from './fake-storage'
 
 async function makeDatabase(name: string): Promise<void> {
@@ -23,7 +24,7 @@ describe('what this device holds', () => {
   let caches: Set<string>
 
   beforeEach(() => {
-    caches = new Set(['shell-1', 'shell-2'])
+    caches = new Set([shellCacheName('1'), 'answers'])
     vi.stubGlobal('localStorage', fakeLocalStorage())
     vi.stubGlobal('caches', {
       keys: () => Promise.resolve([...caches]),
@@ -61,7 +62,7 @@ describe('what this device holds', () => {
     await clearDevice()
     expect(await names()).toEqual(['another-app'])
     expect(Object.keys(localStorage)).toEqual(['another-app'])
-    expect([...caches]).toEqual([])
+    expect([...caches]).toEqual([shellCacheName('1')])
   })
 
   test('is cleared by name where the browser lists no databases', async () => {

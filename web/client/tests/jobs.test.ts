@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 
-import { jobTitle, jobWords, sizeOf, type Job } from '../src/lib/jobs'
+import { jobTitle, jobWords, type Job } from '../src/lib/jobs'
 
 function job(more: Partial<Job>): Job {
   return {
@@ -41,14 +41,4 @@ describe('a job', () => {
     expect(jobWords(job({ state: 'failed', problem: { code: 'bad-file', detail: 'no archive' } }))).toBe('Failed: no archive')
     expect(jobWords(job({ state: 'cancelled' }))).toBe('Cancelled')
   })
-})
-
-test.each([
-  [0, '0 bytes'],
-  [999, '999 bytes'],
-  [1000, '1 kB'],
-  [4711, '4.7 kB'],
-  [104_857_600, '104.9 MB'],
-])('%d bytes are %s', (bytes, said) => {
-  expect(sizeOf(bytes, 'en')).toBe(said)
 })

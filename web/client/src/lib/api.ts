@@ -38,9 +38,9 @@ export async function listDocuments(after: string | null, filter: DocumentFilter
   return (await request('GET', withQuery('/api/documents', { ...filter, after }))) as DocumentPage
 }
 
-/** Create a document under a name of the server's choice. */
-export async function createDocument(title: string): Promise<DocumentInfo> {
-  return (await request('POST', '/api/documents', { title })) as DocumentInfo
+/** Create a document, without `id` under a name of the server's choice. */
+export async function createDocument(title: string, id?: string, signal?: AbortSignal): Promise<DocumentInfo> {
+  return (await request('POST', '/api/documents', { title, id }, { signal })) as DocumentInfo
 }
 
 export async function readDocument(id: string, signal?: AbortSignal): Promise<DocumentInfo> {

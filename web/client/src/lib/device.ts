@@ -5,8 +5,9 @@
  * Rule D2: nobody loses unsaved work by it without having been asked.
  */
 
-import { factKeys, forgetFact, readFact } from './storage'
 import { listKnown, readKnown } from './known-documents'
+import { isShellCache } from './shell-cache'
+import { factKeys, forgetFact, readFact } from './storage'
 
 const PREFIX = 'coscribe:'
 /** Facts with the epochs of earlier copies, by document. */
@@ -81,7 +82,8 @@ async function localCopies(): Promise<string[]> {
 
 async function clearCaches(): Promise<void> {
   try {
-    await Promise.all((await caches.keys()).map((key) => caches.delete(key)))
+    const personal = (await caches.keys()).filter((name) => !isShellCache(name))
+    await Promise.all(personal.map((name) => caches.delete(name)))
   } catch {
     // Blocked, or none at all.
   }

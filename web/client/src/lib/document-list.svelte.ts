@@ -1,7 +1,13 @@
-/** A list of documents that can be searched, with the bin beside it, and what can be done with each. */
+/**
+ * A list of documents that can be searched, with the bin beside it, and what can be done with each.
+ *
+ * While the server is away it lists those that this device holds, and asks again until the server is back.
+ */
 
-import { deleteDocument, listDocuments, restoreDocument, type DocumentFilter, type DocumentInfo } from './api'
-import { messageOf } from './http'
+import { deleteDocument, listDocuments, restoreDocument, type DocumentFilter, type DocumentInfo, type DocumentPage } from './api'
+import { messageOf, TooMany, Unreachable } from './http'
+import { keptHere } from './kept-here'
+import { withinPatience } from './patience'
 import { Pages } from './pages.svelte'
 import { toasts } from './toasts.svelte'
 
@@ -9,6 +15,8 @@ export const titleOf = (document: DocumentInfo): string => document.title || 'Un
 
 /** When it was last changed; in the bin, when it came there. */
 export const timeOf = (document: DocumentInfo): string => document.deleted_at ?? document.updated_at
+
+const ASK_AGAIN_MS = 3000
 
 export class DocumentList {
   q = $state('')
@@ -18,13 +26,59 @@ export class DocumentList {
   sharing: DocumentInfo | null = $state.raw(null)
   /** Which is about to go to the bin, if somebody says yes. */
   deleting: DocumentInfo | null = $state.raw(null)
+  /** Why the rows are those of this device only; null while they are the server's. */
+  away: string | null = $state(null)
+  /** Documents that open without the server. */
+  here: readonly string[] = $state.raw([])
   readonly pages: Pages<DocumentInfo, string>
 
   constructor(filter: Pick<DocumentFilter, 'scope'> = {}) {
     this.pages = new Pages(async (after) => {
-      const { documents: rows, next } = await listDocuments(after, { ...filter, q: this.q.trim(), deleted: this.bin })
-      return { rows, next }
+      const asking = listDocuments(after, { ...filter, q: this.q.trim(), deleted: this.bin })
+      if (filter.scope !== undefined) {
+        const { documents: rows, next } = await asking
+        return { rows, next }
+      }
+      return this.#answerOr(asking)
     })
+  }
+
+  /** Ask again and again while the server is away. @returns ends it. */
+  untilBack(): () => void {
+    if (this.away === null) return () => undefined
+    const ask = (): void => void this.pages.reload()
+    const timer = setInterval(ask, ASK_AGAIN_MS)
+    addEventListener('online', ask)
+    return () => {
+      clearInterval(timer)
+      removeEventListener('online', ask)
+    }
+  }
+
+  /** Which documents are on this device. */
+  async look(): Promise<DocumentInfo[]> {
+    const here = await keptHere()
+    this.here = here.map(({ id }) => id)
+    return here
+  }
+
+  async #answerOr(asking: Promise<DocumentPage>): Promise<{ rows: DocumentInfo[]; next: string | null }> {
+    // It is awaited later; a refusal before that is no accident.
+    asking.catch(() => undefined)
+    const here = await this.look()
+    try {
+      // Nobody looks at an empty page for long; once something is shown, an answer may take its time.
+      const { documents: rows, next } = await (this.pages.rows === null ? withinPatience(asking) : asking)
+      this.away = null
+      return { rows, next }
+    } catch (error) {
+      if (!(error instanceof Unreachable) || error instanceof TooMany) throw error
+      this.away = error.message
+      this.bin = false
+      const q = this.q.trim().toLocaleLowerCase()
+      const rows = here.filter(({ id, title }) => `${title}\n${id}`.toLocaleLowerCase().includes(q))
+      return { rows, next: null }
+    }
   }
 
   show(bin: boolean): void {

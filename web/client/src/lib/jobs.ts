@@ -3,6 +3,7 @@
 import type { PersonRef } from './accounts'
 import { FORMATS, formatName } from './history'
 import { refusalOf, request, Unreachable, withQuery } from './http'
+import { sizeOf } from './sizes'
 
 export interface Job {
   id: string
@@ -107,14 +108,6 @@ export function jobWords({ kind, state, progress, result, problem }: Job): strin
   if (kind === 'export') parts.push(sizeOf(result.bytes))
   if (result.present > 0) parts.push(`${counted(result.present, 'document')} here already, left alone`)
   return parts.join(', ')
-}
-
-/** "4.7 kB". */
-export function sizeOf(bytes: number, locale?: string): string {
-  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte']
-  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
-  const style = { style: 'unit', unit: units[step] as string, unitDisplay: step === 0 ? 'long' : 'short' } as const
-  return new Intl.NumberFormat(locale, { ...style, maximumFractionDigits: 1 }).format(bytes / 1000 ** step)
 }
 
 function counted(amount: number, thing: string): string {

@@ -12,6 +12,12 @@ export interface KnownDocument {
   pendingTitle?: string
   /** There are edits on this device that the server has not confirmed. */
   unsaved?: boolean
+  /** The copy of this epoch on this device once held all that the server had: it opens while the server is away. */
+  complete?: boolean
+  /** It was begun on this device, and the server may not have it yet. Until it has an epoch that is ''. */
+  begunHere?: boolean
+  /** When it was last open here, in ISO 8601. */
+  openedAt?: string
 }
 
 const PREFIX = 'coscribe:document:'
@@ -20,13 +26,16 @@ const key = (id: string): string => `${PREFIX}${id}`
 export function readKnown(id: string): KnownDocument | null {
   const fact = readFact(key(id))
   if (typeof fact !== 'object' || fact === null) return null
-  const { epoch, title, role, pendingTitle, unsaved } = fact as Partial<Record<keyof KnownDocument, unknown>>
+  const { epoch, title, role, pendingTitle, unsaved, complete, begunHere, openedAt } = fact as Partial<Record<keyof KnownDocument, unknown>>
   if (typeof epoch !== 'string' || typeof title !== 'string') return null
   const known: KnownDocument = { epoch, title }
   const heard = asRole(role)
   if (heard !== null) known.role = heard
   if (typeof pendingTitle === 'string') known.pendingTitle = pendingTitle
   if (unsaved === true) known.unsaved = true
+  if (complete === true) known.complete = true
+  if (begunHere === true) known.begunHere = true
+  if (typeof openedAt === 'string') known.openedAt = openedAt
   return known
 }
 
@@ -43,6 +52,11 @@ export function forgetKnown(id: string): void {
 
 export function writeKnown(id: string, known: KnownDocument): void {
   writeFact(key(id), known)
+}
+
+/** The time, as `openedAt` has it. */
+export function now(): string {
+  return new Date().toISOString()
 }
 
 /** Change a part; nothing happens while the document is not known. */

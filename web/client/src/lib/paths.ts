@@ -10,6 +10,13 @@ export const ADMIN_TOKENS = '/admin/tokens'
 export const ADMIN_EXPORT = '/admin/export'
 export const ADMIN_AUDIT = '/admin/audit'
 
+/** An address that shows the app: the server gives its one page for these, and for no others. */
+export function isPage(path: string): boolean {
+  return (
+    ['/', SIGN_IN, JOIN, ACCOUNT, '/admin'].includes(path) || path.startsWith('/d/') || path.startsWith('/admin/')
+  )
+}
+
 /** The sign-in page that leads back to `next` afterwards. */
 export function signInPath(next: string): string {
   return next === '/' ? SIGN_IN : `${SIGN_IN}?next=${encodeURIComponent(next)}`

@@ -5,7 +5,7 @@
 
 import { readDocument, renameDocument, type DocumentInfo } from '../lib/api'
 import { Refused } from '../lib/http'
-import { changeKnown, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
+import { changeKnown, now, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
 
 const SEND_AFTER_MS = 600
 const RETRY_MS = 5000
@@ -67,10 +67,14 @@ export class DocumentTitle {
   /** What the server says of the document. */
   learn({ title, epoch, role }: DocumentInfo): void {
     if (!this.pending && title !== this.text.trim()) this.text = title
-    const known: KnownDocument = { epoch, title, role }
-    if (this.pending) known.pendingTitle = this.text
     const before = readKnown(this.#options.document)
-    if (before?.unsaved === true && before.epoch === epoch) known.unsaved = true
+    // What is known of a copy does not hold for that of another epoch.
+    const { unsaved, complete, begunHere } = before?.epoch === epoch ? before : {}
+    const known: KnownDocument = { epoch, title, role, openedAt: now() }
+    if (this.pending) known.pendingTitle = this.text
+    if (unsaved === true) known.unsaved = true
+    if (complete === true) known.complete = true
+    if (begunHere === true || before?.epoch === '') known.begunHere = true
     writeKnown(this.#options.document, known)
   }
 

@@ -15,13 +15,14 @@ import { copyName, deleteCopy } from '../lib/device'
 import { socketUrl } from '../lib/document-id'
 import { Refused, Unreachable } from '../lib/http'
 import { asPerson, type Person } from '../lib/identity'
-import { changeKnown, forgetKnown, readKnown } from '../lib/known-documents'
+import { changeKnown, forgetKnown, now, readKnown } from '../lib/known-documents'
 import { me } from '../lib/me.svelte'
 import { dropSecret, takeSecret } from '../lib/paths'
 import { mayWrite, type Role } from '../lib/roles'
 import { branchesOf, rememberBranch } from '../sync/branch'
 import { CalmState, type Facts, type ShownState } from '../sync/calm-state'
 import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
+import { handOver } from '../sync/hand-over'
 import { lookUp, untilAnswered } from '../sync/lookup'
 import { DocumentSession, type SessionView } from '../sync/session'
 import { DocumentTitle } from './document-title.svelte'
@@ -40,6 +41,7 @@ const NOTHING_YET: SessionView = {
   overdue: false,
   ready: false,
   kept: false,
+  complete: false,
   role: null,
   refused: null,
 }
@@ -89,6 +91,10 @@ export class OpenDocument {
   #person: Person
   readonly #denied: (reason: string) => void
   #rememberedRole: Role | null = $state(null)
+  /** On this device, and the server has not said that it has it. */
+  #begunHere: boolean
+  /** Of which a complete copy is remembered. */
+  #completeEpoch: string | null = null
 
   /** @param denied is called when the server did not take an edit, with its reason. */
   constructor(id: string, person: Person, denied: (reason: string) => void) {
@@ -98,6 +104,7 @@ export class OpenDocument {
     const known = readKnown(id)
     this.#rememberedRole = known?.role ?? null
     this.unconfirmed = known?.unsaved ?? false
+    this.#begunHere = known?.begunHere ?? false
     this.title = new DocumentTitle({
       document: id,
       connected: () => this.view.synced,
@@ -130,10 +137,21 @@ export class OpenDocument {
     return !this.#end.signal.aborted && unsaved && this.view.ready && !this.view.kept
   }
 
+  /** The page must not be loaded anew just now: something would be lost, or is under way to the server. */
+  get busy(): boolean {
+    const underWay = this.view.synced && this.mayWrite && this.refusal === null && (this.unconfirmed || this.title.pending)
+    return this.wouldLose || underWay
+  }
+
   async start(): Promise<void> {
     if (me.bringing && (await this.#whoAmI()) === null) return
     const known = me.ownsCopies ? readKnown(this.id) : null
-    if (known !== null) this.#begin().openCopy(known.epoch)
+    if (known !== null) {
+      changeKnown(this.id, (known) => (known.openedAt = now()))
+      const session = this.#begin()
+      if (known.begunHere === true) session.openDraft(known.epoch)
+      else session.openCopy(known.epoch)
+    }
     await this.#useLink()
     if (known !== null) {
       await this.#consult()
@@ -152,6 +170,7 @@ export class OpenDocument {
     this.#end.abort()
     await session?.close()
     if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
+    await session?.dropDraft()
     forgetKnown(this.id)
   }
 
@@ -233,6 +252,7 @@ export class OpenDocument {
     this.view = view
     if (view.role !== null && view.role !== this.#rememberedRole) this.#rememberRole(view.role)
     if (view.saved) this.#setUnconfirmed(false)
+    this.#rememberComplete(view)
     this.#calm.update(this.#facts())
     if (view.refused === CLOSED_OTHER_EPOCH) void this.#begin().connect()
     else if (view.refused !== null) this.#refuse(view.refused - CLOSE_CODE_BASE)
@@ -261,6 +281,18 @@ export class OpenDocument {
     changeKnown(this.id, (known) => (known.role = role))
   }
 
+  /** Once the server's word has made the document known here by name. */
+  #rememberComplete({ complete }: SessionView): void {
+    const epoch = this.session?.epoch ?? null
+    if (!complete || epoch === this.#completeEpoch || readKnown(this.id)?.epoch !== epoch) return
+    this.#completeEpoch = epoch
+    changeKnown(this.id, (known) => {
+      known.complete = true
+      delete known.begunHere
+    })
+    void this.session?.dropDraft()
+  }
+
   #haveSynced(): void {
     if (!this.#confirmed) void this.#consult()
     else if (this.#returning || this.title.pending) this.#consultAfter(Math.random() * RETURN_CONSULT_MS_MAX)
@@ -277,7 +309,9 @@ export class OpenDocument {
     if (this.#consulting || this.refusal !== null) return
     this.#consulting = true
     try {
-      const info = await lookUp(this.id, this.#end.signal)
+      const info = await (this.#begunHere
+        ? handOver(this.id, this.title.text, this.#end.signal)
+        : lookUp(this.id, this.#end.signal))
       if (info.quarantine !== null) this.#quarantine(info.quarantine.readable)
       else if (info.deleted_at === null) await this.#accept(info)
       else this.#refuse(NOT_FOUND)
@@ -294,9 +328,11 @@ export class OpenDocument {
     if (session.epoch !== null && session.epoch !== info.epoch) session = this.#begin()
     if (session.epoch === null) session.openCopy(info.epoch)
     this.#confirmed = true
+    this.#begunHere = false
     this.info = info
     if (session.view.role === null) this.#rememberedRole = info.role
     this.title.learn(info)
+    this.#rememberComplete(session.view)
     // Typed before the document was known here by name.
     if (this.unconfirmed) changeKnown(this.id, (known) => (known.unsaved = true))
     await session.connect()

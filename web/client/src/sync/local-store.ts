@@ -64,6 +64,7 @@ export class LocalStore {
       await this.#completed()
       await persistence.set(COMPLETE, 1)
       this.#complete = true
+      this.#changed()
     } catch {
       if (this.#persistence === persistence) this.#fail()
     }

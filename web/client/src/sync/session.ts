@@ -5,11 +5,13 @@
  * Rule D2: nothing may be edited until there is something to edit: a complete local copy or the server's answer.
  *          An empty page that later fills would invite people to write over what they cannot see.
  * Rule D3: a local copy belongs to one epoch, and only the server can say which one is the document's.
+ * Rule D4: a document that was begun here may be edited before any server has heard of it. Its draft is a copy without an
+ *          epoch, and goes only once the copy of the epoch that the server gave holds everything.
  */
 
 import * as Y from 'yjs'
 
-import { copyName } from '../lib/device'
+import { copyName, deleteCopy } from '../lib/device'
 import type { Role } from '../lib/roles'
 import { QuietAwareness } from './awareness'
 import { LocalStore } from './local-store'
@@ -28,6 +30,8 @@ export interface SessionView {
   readonly ready: boolean
   /** Everything here is stored on this device. */
   readonly kept: boolean
+  /** The copy on this device once held everything the server had. */
+  readonly complete: boolean
   /** What this person may do, as last heard on a connection; null until then. */
   readonly role: Role | null
   /** Close code with which the server ended this for good. */
@@ -44,12 +48,17 @@ export interface SessionOptions {
   denied: (reason: string) => void
 }
 
+/** The copy of what was begun here is named so. */
+const NO_EPOCH = ''
+
 export class DocumentSession {
   readonly doc = new Y.Doc()
   readonly awareness = new QuietAwareness(this.doc)
   readonly #options: SessionOptions
   readonly #provider: Provider
   #store: LocalStore | null = null
+  /** Rule D4. */
+  #draft: LocalStore | null = null
   #loading: Promise<void> = Promise.resolve()
   #epoch: string | null = null
   #ready = false
@@ -88,8 +97,30 @@ export class DocumentSession {
 
   get view(): SessionView {
     const { synced, saved, unsaved, overdue } = this.#provider.savedState
-    const kept = this.#store?.kept ?? false
-    return { synced, saved, unsaved, overdue, ready: this.#ready, kept, role: this.#role, refused: this.#refused }
+    const complete = this.#store?.complete ?? false
+    const kept = this.#store?.kept === true || this.#draft?.kept === true
+    return { synced, saved, unsaved, overdue, ready: this.#ready, kept, complete, role: this.#role, refused: this.#refused }
+  }
+
+  /** Rule D4, in the place of `openCopy`. `epoch` is empty as long as the server has given none. */
+  openDraft(epoch: string): void {
+    const draft = new LocalStore(copyName(this.#options.document, NO_EPOCH), this.doc, () => this.#report())
+    this.#draft = draft
+    this.#loading = draft.open()
+    if (epoch !== NO_EPOCH) this.openCopy(epoch)
+    this.#loading = this.#loading.then(() => {
+      this.#ready = true
+      this.#changed()
+    })
+  }
+
+  /** The copy holds everything: the draft is not needed any more. */
+  async dropDraft(): Promise<void> {
+    const draft = this.#draft
+    this.#draft = null
+    if (draft === null) return
+    await draft.close()
+    await deleteCopy(copyName(this.#options.document, NO_EPOCH))
   }
 
   /** Load the local copy of this epoch, and keep it up from now on. Once in the life of a session. */
@@ -97,7 +128,7 @@ export class DocumentSession {
     const store = new LocalStore(copyName(this.#options.document, epoch), this.doc, () => this.#report())
     this.#epoch = epoch
     this.#store = store
-    this.#loading = store.open().then(() => {
+    this.#loading = Promise.all([this.#loading, store.open()]).then(() => {
       if (store.complete) this.#ready = true
       this.#changed()
     })
@@ -114,6 +145,7 @@ export class DocumentSession {
     this.#provider.destroy()
     this.awareness.destroy()
     await this.#store?.close()
+    await this.#draft?.close()
     this.doc.destroy()
   }
 

@@ -1,1 +1,0 @@
-import{G as e,N as t,Q as n,S as r,Y as i,Z as a,j as o,k as s,ot as c}from"./disclose-version-tdNx9KQT.js";var l=t(`<section role="status" class="svelte-1okvk6k"><h2 class="svelte-1okvk6k"> </h2> <p class="svelte-1okvk6k"><!></p></section>`);function u(t,u){var d=l(),f=i(d),p=a(f,!0),m=n(f,2),h=i(m);r(h,()=>u.children),c(m),c(d),e(()=>s(p,u.title)),o(t,d)}export{u as t};
