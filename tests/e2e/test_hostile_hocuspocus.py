@@ -47,7 +47,7 @@ def token(user: str, documents: dict[str, str]) -> str:
 
 @pytest.fixture
 async def feed(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {token('reader', {'*': 'reader'})}"}
+    headers = {"authorization": f"Bearer {token('feed', {'*': 'editor'})}"}
     async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
         yield client
 
