@@ -91,17 +91,22 @@ def places(data: bytes) -> Iterator[tuple[range, str]]:
 
 def test_a_flipped_byte_anywhere_is_refused_and_its_file_named(good: bytes, rng: random.Random, tmp_path: Path) -> None:
     """Some in every file of the archive, and everywhere between them: headers, directory, seal."""
-    # The last byte of packed data has bits that mean nothing: flipped, they are the archive's damage and no file's.
+    # Packed data has bits that mean nothing, most of them in its last byte, and text can be packed in more ways than one.
+    # Flipped, they are the archive's damage and no file's.
     within = [(at, name) for place, name in places(good) for at in rng.sample(place[:-1], min(6, len(place) - 1))]
     inside = {at for place, _ in places(good) for at in place}
     between = [(at, "") for at in rng.sample(sorted({*range(len(good))} - inside), 60)]
     assert len({name for _, name in within}) == 7
+    unnamed: list[int] = []
     for at, name in within + between:
         damaged = bytearray(good)
         damaged[at] ^= 1 << rng.randrange(8)
         with pytest.raises((BadFile, LimitExceeded)) as refused:
             check(bytes(damaged), tmp_path)
-        assert name in str(refused.value), at
+        if name not in str(refused.value):
+            assert "its files are whole" in str(refused.value), at
+            unnamed.append(at)
+    assert len(unnamed) <= len(within) / 10
 
 
 # -- archives that somebody has made to be wrong: every checksum holds
