@@ -91,7 +91,7 @@ def places(data: bytes) -> Iterator[tuple[range, str]]:
 
 def test_a_flipped_byte_anywhere_is_refused_and_its_file_named(good: bytes, rng: random.Random, tmp_path: Path) -> None:
     """Some in every file of the archive, and everywhere between them: headers, directory, seal."""
-    # Packed data has bits that mean nothing, most of them in its last byte, and text can be packed in more ways than one.
+    # Packed data has bits that mean nothing, most of them in its last byte, and there are several ways to pack a text.
     # Flipped, they are the archive's damage and no file's.
     within = [(at, name) for place, name in places(good) for at in rng.sample(place[:-1], min(6, len(place) - 1))]
     inside = {at for place, _ in places(good) for at in place}

@@ -514,8 +514,8 @@ async def _works(client: RawClient, watcher: RawClient, message: str) -> bool:
             await client.sync()
             return any(each.kind == ROLE for each in client.received[before:])
     await client.sync()
-    # A busy room rests for up to 25 ms before it relays, and a sync step tells what is relayed. The news of who is there
-    # goes out behind the edits.
+    # A busy room rests for up to 25 ms before it relays, and a sync step tells what is relayed.
+    # The news of who is there goes out behind the edits.
     await watcher.announce({"tag": tag}, clock=int(time.time() * 1000))
     await watcher.until(lambda: watcher.awareness.get(watcher.doc.client_id) == {"tag": tag}, "everything relayed")
     return tag in items_of(watcher.doc)
