@@ -125,6 +125,17 @@ describe('provider', () => {
     return encoding.toUint8Array(encoder)
   }
 
+  test('says nothing into a socket that is closing', () => {
+    // When the server closed it right behind its first message, the answer was an error on the console.
+    provider.connect('the-first')
+    const socket = FakeSocket.last
+    socket.open()
+    const said = socket.wire
+    socket.readyState = 2
+    socket.receive(syncFrame((encoder) => sync.writeSyncStep1(encoder, server)))
+    expect(socket.wire).toEqual(said)
+  })
+
   test('names the epoch of its copy, and after the server has named one, that', () => {
     provider.connect('')
     expect(new URL(FakeSocket.last.url).searchParams.get('epoch')).toBe('')

@@ -40,6 +40,17 @@ export interface ProviderOptions {
   refused: (code: number) => void
 }
 
+/**
+ * y-websocket answers what came before a socket was closed, by the server or by itself. Into a socket that is closing
+ * nothing can be said any more, and a browser calls the attempt an error.
+ */
+const openSocket = (): typeof WebSocket =>
+  class extends WebSocket {
+    override send(data: Parameters<WebSocket['send']>[0]): void {
+      if (this.readyState === WebSocket.OPEN) super.send(data)
+    }
+  }
+
 /** A provider that is not connected yet. Every update of `doc` from now on is counted and, when connected, sent. */
 export function createProvider(options: ProviderOptions): Provider {
   const { doc } = options
@@ -49,10 +60,9 @@ export function createProvider(options: ProviderOptions): Provider {
     // Edits that reach a second tab through a BroadcastChannel are not sent on by it: that tab would call saved
     // what only the first tab can still lose. Each tab syncs with the server instead.
     disableBc: true,
+    WebSocketPolyfill: openSocket(),
   })
-  const send = (frame: Uint8Array<ArrayBuffer>): void => {
-    if (provider.ws?.readyState === WebSocket.OPEN) provider.ws.send(frame)
-  }
+  const send = (frame: Uint8Array<ArrayBuffer>): void => provider.ws?.send(frame)
   /** What was sent while only reading was allowed was dropped: exchange everything again. */
   const reconnect = (): void => {
     provider.disconnect()
