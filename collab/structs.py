@@ -43,6 +43,11 @@ class Struct(NamedTuple):
         return self.key is not None
 
 
+def allowance_of(update: bytes) -> Allowance:
+    """As much as its bytes allow: the scan has held it to its limits already."""
+    return Allowance(depth=len(update), name_bytes=len(update), values=len(update))
+
+
 class StructTable:
     """All structs of an update that passed `scan_update`, in order of appearance."""
 
@@ -60,8 +65,7 @@ class StructTable:
         count, position = read_var_uint(data, position)
         client, position = read_var_uint(data, position)
         clock, position = read_var_uint(data, position)
-        # the scan has held it to its limits already
-        allowance = Allowance(depth=len(data), name_bytes=len(data), values=len(data))
+        allowance = allowance_of(data)
         starts = self._starts[client] = []
         self._first[client] = len(self.structs)
         for _ in range(count):
@@ -91,8 +95,7 @@ class StructTable:
 
     def end_of(self, struct: Struct) -> int:
         """Where in the update the content of a struct ends."""
-        allowance = Allowance(depth=len(self.update), name_bytes=len(self.update), values=len(self.update))
-        return skip_content(self.update, struct.content, struct.kind, allowance)[0]
+        return skip_content(self.update, struct.content, struct.kind, allowance_of(self.update))[0]
 
     def deletions(self) -> Iterator[tuple[int, int, int]]:
         """Client, first clock and end of everything it deletes."""

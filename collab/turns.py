@@ -17,8 +17,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from collab.codec import write_var_uint
-from collab.contents import Allowance
-from collab.structs import SKIP, Struct, read_deletions, read_struct, read_var_uint
+from collab.structs import SKIP, Struct, allowance_of, read_deletions, read_struct, read_var_uint
 
 SPLIT_STRUCTS_MAX = 50_000
 """An update of more structs waits as a whole. About 3 us each, twice."""
@@ -78,7 +77,7 @@ def split(update: bytes) -> Sections | None:
         start, position = read_var_uint(update, position)
         first, clock = position, start
         needs: dict[int, int] = {}
-        allowance = _allowance(update)
+        allowance = allowance_of(update)
         for _ in range(structs):
             struct, position = read_struct(update, position, client, clock, allowance)
             if struct.kind == SKIP:
@@ -154,7 +153,7 @@ class _Cursor:
         self._position = section.first
         self._clock = section.start
         self._left = section.count
-        self._allowance = _allowance(part.whole.update)
+        self._allowance = allowance_of(part.whole.update)
 
     def advance(self, clocks: Mapping[int, int], reached: dict[int, int]) -> bytes | None:
         """What can be taken from here on, as one update. `reached` is where the clients have come to beyond `clocks`,
@@ -200,8 +199,3 @@ def _builds_on(struct: Struct) -> list[tuple[int, int]]:
     """Structs of other clients that it needs."""
     named = (struct.origin, struct.right_origin, struct.parent)
     return [on for on in named if isinstance(on, tuple) and on[0] != struct.client]
-
-
-def _allowance(update: bytes) -> Allowance:
-    # the scan has held it to its limits already
-    return Allowance(depth=len(update), name_bytes=len(update), values=len(update))

@@ -126,7 +126,7 @@ class SqlRetention:
         Raises:
             DocumentNotFound, NotInBin.
         """
-        return await self._transactions.read(lambda connection: _stored(connection, document))
+        return await self._transactions.read(lambda connection: _stored(connection, _in_bin(connection, document)))
 
     async def purge(self, document: DocumentId, by: Actor) -> Purged:
         """Delete a document that lies in the bin, with everything that was stored of it. Its name is free again.
@@ -220,17 +220,18 @@ def _index_anew(connection: Connection, pk: int, thinning: Thinning, person_pks:
         connection.execute(insert_rows(clients), rows)
 
 
-def _in_bin(connection: Connection, document: DocumentId) -> Any:
+def _in_bin(connection: Connection, document: DocumentId) -> int:
+    """The primary key of a document that lies there."""
     found = find_document(connection, document)
     if found is None:
         raise DocumentNotFound(f"there is no document {document}")
     if found.deleted_at_ms is None:
         raise NotInBin(f"{document} is not in the bin; only what lies there can be purged")
-    return found
+    pk: int = found.pk
+    return pk
 
 
-def _stored(connection: Connection, document: DocumentId) -> Purged:
-    pk = _in_bin(connection, document).pk
+def _stored(connection: Connection, pk: int) -> Purged:
     rows, size = connection.execute(
         select(func.count(), func.sum(func.length(updates.c.payload))).where(updates.c.document_pk == pk)
     ).one()
@@ -243,8 +244,8 @@ def _stored(connection: Connection, document: DocumentId) -> Purged:
 
 def _purge(connection: Connection, document: DocumentId, by: Actor, now_ms: int) -> Purged:
     lock_heads(connection, [document])
-    stored = _stored(connection, document)
-    pk = _in_bin(connection, document).pk
+    pk = _in_bin(connection, document)
+    stored = _stored(connection, pk)
     links = select(share_links.c.pk).where(share_links.c.document_pk == pk)
     connection.execute(delete(link_holders).where(link_holders.c.link_pk.in_(links)))
     for table in (*_OF_DOCUMENT, share_links):

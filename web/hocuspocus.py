@@ -47,13 +47,12 @@ from collab.errors import (
 )
 from collab.ports import Connection
 from collab.session import Session
-from collab.types import Grant
-from web.routing import Entrance
+from web.routing import Admission, Entrance
 from web.security import Action
 from web.state import AppWebSocket, State, state_of
 from web.sync import connect
 from web.transport import Receiver, encode_frame
-from web.visitor import Standing, Visitor
+from web.visitor import Standing
 from web.watch import Seat
 
 log = structlog.get_logger(__name__)
@@ -321,10 +320,7 @@ class HocuspocusSocket:
 
     def _receive_token(self, slot: Slot, token: Token) -> None:
         slot.version = token.version
-        if slot.task is None:
-            self._look(slot, token.token)
-        else:
-            slot.next_token = token.token
+        slot.renew(token.token)
 
     def look_again(self, slot: Slot) -> None:
         """Judge a slot's newest token, if none of it is being judged: then it comes next."""
@@ -350,7 +346,7 @@ class HocuspocusSocket:
     def _holds(self, slot: Slot) -> bool:
         return self._slots.get(slot.dialect.prefix) is slot
 
-    async def _judge(self, slot: Slot, token: str) -> "_Judgement":
+    async def _judge(self, slot: Slot, token: str) -> Admission:
         """
         Raises:
             HTTPException, CollabError: the door does not let them in.
@@ -366,14 +362,14 @@ class HocuspocusSocket:
         if visitor.user_id is not None and visitor.user_id not in self._users:
             self._taken.append(self._state["places"].take_user(visitor.user_id))
             self._users.add(visitor.user_id)
-        return _Judgement(grant, visitor, standing, moment)
+        return Admission(grant, visitor, standing, moment, self._taken)
 
     async def _open(self, slot: Slot, token: str) -> None:
         try:
             if len(self._slots) > self._settings.documents_per_socket_max:
                 raise LimitExceeded("too many documents are open on this socket")
-            judgement = await self._judge(slot, token)
-            room = await self._state["hub"].open(judgement.grant)
+            admission = await self._judge(slot, token)
+            room = await self._state["hub"].open(admission.grant)
         except (CollabError, HTTPException) as error:
             if self._holds(slot):
                 self._deny(slot, error)
@@ -384,15 +380,15 @@ class HocuspocusSocket:
             self._deny(slot, room.closed)
             return
         self._stop_deadline()
-        slot.send(slot.dialect.role(judgement.grant.role.name.lower()))
-        session = self._state["hub"].attach(room, judgement.grant, slot, slot.dialect)
+        slot.send(slot.dialect.role(admission.grant.role.name.lower()))
+        session = self._state["hub"].attach(room, admission.grant, slot, slot.dialect)
         if not session.open:
             return  # The socket is being closed.
         self._unopened -= 1
         slot.session = session
         if not self._settings.local_only:
-            slot.seat = self._state["watch"].seat(session, judgement.visitor, judgement.standing, judgement.moment)
-            slot.ask_again(judgement.standing)
+            slot.seat = self._state["watch"].seat(session, admission.visitor, admission.standing, admission.moment)
+            slot.ask_again(admission.standing)
         self._receivers[slot.dialect.prefix] = session.receive
         if not self._ready:
             session.writable(False)
@@ -401,21 +397,21 @@ class HocuspocusSocket:
 
     async def _renew(self, slot: Slot, token: str) -> None:
         try:
-            judgement = await self._judge(slot, token)
+            admission = await self._judge(slot, token)
         except (CollabError, HTTPException) as error:
             if slot.session is not None and not _ends_socket(error):
                 self._count_denial()
                 slot.send(slot.dialect.denied(_text(error)))
             return
-        session, grant = slot.session, judgement.grant
+        session, grant = slot.session, admission.grant
         if not isinstance(session, HocuspocusSession):
             return  # It has ended meanwhile.
         if session.grant.user_id not in (None, grant.user_id):
             session.end(PermissionDenied("this token is somebody else's; open the document anew"))
             return
         if slot.seat is not None:
-            self._state["watch"].renew(slot.seat, judgement.visitor, judgement.standing, judgement.moment)
-            slot.ask_again(judgement.standing)
+            self._state["watch"].renew(slot.seat, admission.visitor, admission.standing, admission.moment)
+            slot.ask_again(admission.standing)
         told = grant.may_write != session.grant.may_write
         session.regrant(grant)
         if not told:
@@ -454,16 +450,6 @@ class HocuspocusSocket:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-class _Judgement:
-    __slots__ = ("grant", "moment", "standing", "visitor")
-
-    def __init__(self, grant: Grant, visitor: Visitor, standing: Standing, moment: int) -> None:
-        self.grant = grant
-        self.visitor = visitor
-        self.standing = standing
-        self.moment = moment
 
 
 def _ends_socket(error: CollabError | HTTPException) -> bool:

@@ -1,6 +1,9 @@
-"""Times as the API writes them."""
+"""Times as the API writes them, and what they are counted in."""
 
 from datetime import UTC, datetime
+from typing import Final
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
 def iso_time(milliseconds: int) -> str:

@@ -965,14 +965,7 @@ def test_after_a_panic_the_document_goes_on_without_the_update_that_caused_it(
     world.clock.advance()
     poison = Doc[Text](client_id=666)
     poison.get("text", type=Text).insert(0, "poison")
-    original = LiveDocument.apply
-
-    def panics(live: LiveDocument, updates: list[bytes]) -> bytes:
-        if any(b"poison" in update for update in updates):
-            raise Panicked("block parent")
-        return original(live, updates)
-
-    monkeypatch.setattr(LiveDocument, "apply", panics)
+    make_poisonous(monkeypatch)
     good.text += "pending "
     good.push()
     good.ask_ack(5)
@@ -987,6 +980,18 @@ def test_after_a_panic_the_document_goes_on_without_the_update_that_caused_it(
     assert good.session.open
     assert good.acks == [b"\x05"]
     assert str(good.text) == world.stored_text() == "committed relayed pending meanwhile"
+
+
+def make_poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pycrdt panics at every update with "poison" in it."""
+    original = LiveDocument.apply
+
+    def panics(live: LiveDocument, updates: list[bytes]) -> bytes:
+        if any(b"poison" in update for update in updates):
+            raise Panicked("block parent")
+        return original(live, updates)
+
+    monkeypatch.setattr(LiveDocument, "apply", panics)
 
 
 def loaded_again(world: World) -> LoadedDocument:
@@ -1007,14 +1012,7 @@ def test_what_a_panic_sets_free_is_not_lost(world: World, monkeypatch: pytest.Mo
     other.doc.get("notes", type=Text).insert(0, "pending")
     poison = Doc[Text](client_id=666)
     poison.get("text", type=Text).insert(0, "poison")
-    original = LiveDocument.apply
-
-    def panics(live: LiveDocument, updates: list[bytes]) -> bytes:
-        if any(b"poison" in update for update in updates):
-            raise Panicked("block parent")
-        return original(live, updates)
-
-    monkeypatch.setattr(LiveDocument, "apply", panics)
+    make_poisonous(monkeypatch)
     other.push()
     other.ask_ack(1)
     culprit.send(Y_WEBSOCKET.update(poison.get_update()))

@@ -18,7 +18,8 @@ from tests.web.people import PLANS, Stage
 from tests.web.test_api_documents import create, problem, url
 from tests.web.test_api_updates import post
 from tests.web.test_cli import _environment, _logging, done, refused, run
-from web.history.sweeper import DAY_MS, Sweeper
+from web.history.sweeper import Sweeper
+from web.times import DAY_MS
 
 __all__ = ["_environment", "_logging"]
 

@@ -13,9 +13,9 @@ from web.api.me import good_password, id_in_path, me_as, new_sign_in, require_sa
 from web.minting import Kind
 from web.settings import Settings
 from web.state import AppRequest
+from web.times import DAY_MS
 from web.visitor import Visitor, address_of
 
-_DAY_MS = 24 * 3600 * 1000
 _NO_LINK = "this link does not work: it was used, has expired or was withdrawn"
 
 
@@ -138,7 +138,7 @@ def invitation_end(request: AppRequest) -> int:
 
 
 def end_of_invitation(settings: Settings, now_ms: int) -> int:
-    return now_ms + int(settings.invitation_days * _DAY_MS)
+    return now_ms + int(settings.invitation_days * DAY_MS)
 
 
 def join_url(request: AppRequest, secret: str) -> str:

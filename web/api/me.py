@@ -21,9 +21,9 @@ from web.minting import Kind
 from web.passwords import check_password
 from web.security import HttpsRequired, Suspended, WrongCredentials
 from web.state import AppRequest
+from web.times import DAY_MS
 from web.visitor import Visitor, address_of
 
-_DAY_MS = 24 * 3600 * 1000
 _AGENT_CHARACTERS_MAX = 200
 _COOKIE_CHARACTERS_MAX = 3800
 """Browsers keep 4,096 bytes of a cookie, its name and attributes among them."""
@@ -170,7 +170,7 @@ async def begin(request: AppRequest, visitor: Visitor, account: Account, *, how:
 
 def new_sign_in(request: AppRequest) -> tuple[str, NewSignIn]:
     secret, digest = request.state["mint"].make(Kind.SIGN_IN)
-    expires_ms = request.state["database"].now_ms() + int(request.state["settings"].sign_in_days * _DAY_MS)
+    expires_ms = request.state["database"].now_ms() + int(request.state["settings"].sign_in_days * DAY_MS)
     agent = request.headers.get("user-agent", "")[:_AGENT_CHARACTERS_MAX]
     printable = "".join(character for character in agent if character.isprintable())
     return secret, NewSignIn(digest, expires_ms, address_of(request), printable or None)

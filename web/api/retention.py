@@ -16,9 +16,9 @@ from collab.history.thinning import Keep, Thinning
 from collab.types import DocumentId, parse_document_id
 from web.api.bodies import Reply, Schema, read_json, respond
 from web.state import AppRequest
+from web.times import DAY_MS
 from web.visitor import Visitor
 
-_DAY_MS = 24 * 60 * 60 * 1000
 _TRIES = 3
 
 
@@ -72,7 +72,7 @@ async def prune(request: AppRequest, visitor: Visitor) -> Response:
     info = await database.documents.get(document)
     if info.quarantine is not None:
         raise DocumentQuarantined("a document in quarantine is left as it is")
-    before_ms = database.now_ms() - int(wanted.older_than_days * _DAY_MS)
+    before_ms = database.now_ms() - int(wanted.older_than_days * DAY_MS)
     for _ in range(_TRIES):
         thinning = await request.state["history"].thinning(document, before_ms, Keep(wanted.to))
         if thinning is None:

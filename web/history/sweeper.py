@@ -10,10 +10,10 @@ from collab.history.thinning import Keep
 from storage.audit_log import Actor
 from storage.engine import Database
 from web.history.process import HistoryFailed, HistoryProcess
+from web.times import DAY_MS
 
 log = structlog.get_logger(__name__)
 
-DAY_MS = 24 * 60 * 60 * 1000
 _CALM_SECONDS = 60.0
 """After the start, when there is enough to do."""
 _EVERY_SECONDS = 60 * 60.0
