@@ -103,6 +103,7 @@ class Wire:
     async def of(cls, person: Person) -> Self:
         """Call it before the page opens a document."""
         wire = cls()
+        person.routed = True
         await person.page.route_web_socket("**/ws/**", wire._connect)
         return wire
 

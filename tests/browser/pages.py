@@ -32,6 +32,7 @@ PHONE: dict[str, Any] = {
     "color_scheme": "dark",
 }
 NO_CONNECTION = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_")
+INTO_CLOSED = "WebSocket is already in CLOSING or CLOSED state."
 STATE_MS = 15_000
 """How long a state may take to show: the client retries every 2.5 s and waits a second before it says Offline."""
 
@@ -76,6 +77,8 @@ class Person:
     page: Page
     problems: list[str] = field(default_factory=list)
     server_away: bool = False
+    routed: bool = False
+    """Playwright stands between its sockets and the server: it takes what the page says while its own is closing."""
     """Set once the server goes: failed connections are then no problem, however late the browser reports them."""
 
     @property
@@ -140,6 +143,8 @@ class Person:
 
     def _heed_console(self, message: ConsoleMessage) -> None:
         if message.type not in ("error", "warning") or (self.server_away and message.text.startswith(NO_CONNECTION)):
+            return
+        if self.routed and message.text == INTO_CLOSED:
             return
         self.problems.append(f"{message.type}: {message.text}")
 
