@@ -10,7 +10,6 @@ from bench.scenarios.ramp import Ramp, find_highest
 
 _RATES = {10: 500.0, 100: 100.0, 500: 20.0}
 """Readers, and updates a second that no server has to merge: 5,000 or 10,000 deliveries a second."""
-_TOP = 500_000.0
 
 
 def _run(bench: Bench) -> None:
@@ -45,7 +44,6 @@ def _highest(bench: Bench, readers: int) -> None:
     ramp = Ramp(
         key,
         start=100.0,
-        top=_TOP,
         seconds=1.0 if bench.quick else 2.0,
         make_room=partial(make_room, bench, name="ramp", writers=1, readers=readers),
     )

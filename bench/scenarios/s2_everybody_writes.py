@@ -10,7 +10,6 @@ from bench.scenarios.ramp import Ramp, find_highest
 
 _SIZES = (50, 200)
 _UPDATES_PER_WRITER = 5.0
-_TOP = 250_000.0
 
 
 def _run(bench: Bench) -> None:
@@ -40,7 +39,6 @@ def _highest(bench: Bench, writers: int) -> None:
     ramp = Ramp(
         key,
         start=writers * 0.5,
-        top=_TOP,
         seconds=1.0 if bench.quick else 2.0,
         make_room=partial(make_room, bench, name="ramp", writers=writers),
     )
