@@ -15,6 +15,7 @@ from storage.audit_log import AuditLog
 from storage.credentials import SqlCredentials
 from storage.documents import SqlDocuments
 from storage.errors import wrap_db_errors
+from storage.files import SqlFiles
 from storage.history import SqlHistory
 from storage.postgresql import PostgresBackend
 from storage.quarantine import SqlQuarantine
@@ -45,6 +46,7 @@ class Database:
     credentials: SqlCredentials
     audit: AuditLog
     retention: SqlRetention
+    files: SqlFiles
 
     def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
@@ -60,6 +62,7 @@ class Database:
         self.credentials = SqlCredentials(transactions, now_ms=now_ms)
         self.audit = AuditLog(transactions, now_ms=now_ms)
         self.retention = SqlRetention(transactions, now_ms=now_ms)
+        self.files = SqlFiles(transactions, now_ms=now_ms)
 
     @classmethod
     async def open(

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 from sqlalchemy import insert as insert_rows
 
+from collab.companions import comments_of
 from collab.errors import DocumentNotFound
 from collab.history.thinning import Keep, Thinning
 from collab.types import DocumentId
@@ -30,6 +31,7 @@ from storage.tables import (
     audit,
     checkpoints,
     documents,
+    files,
     general_access,
     grants,
     history_checkpoints,
@@ -62,6 +64,7 @@ _OF_DOCUMENT: tuple[Table, ...] = (
     history_clients,
     history_events,
     versions,
+    files,
     grants,
     general_access,
 )
@@ -243,17 +246,25 @@ def _stored(connection: Connection, pk: int) -> Purged:
 
 
 def _purge(connection: Connection, document: DocumentId, by: Actor, now_ms: int) -> Purged:
-    lock_heads(connection, [document])
+    lock_heads(connection, [document, comments_of(document)])
     pk = _in_bin(connection, document)
     stored = _stored(connection, pk)
     links = select(share_links.c.pk).where(share_links.c.document_pk == pk)
     connection.execute(delete(link_holders).where(link_holders.c.link_pk.in_(links)))
+    _delete(connection, pk, document)
+    comments = comments_of(document)
+    companion = find_document(connection, comments)
+    if companion is not None:
+        _delete(connection, companion.pk, comments)
+    record(connection, now_ms, Event(by, "document-purged", document, {"rows": stored.rows, "bytes": stored.bytes}))
+    return stored
+
+
+def _delete(connection: Connection, pk: int, document: DocumentId) -> None:
     for table in (*_OF_DOCUMENT, share_links):
         connection.execute(delete(table).where(table.c.document_pk == pk))
     connection.execute(delete(tickets).where(tickets.c.document == document))
     connection.execute(delete(documents).where(documents.c.pk == pk))
-    record(connection, now_ms, Event(by, "document-purged", document, {"rows": stored.rows, "bytes": stored.bytes}))
-    return stored
 
 
 # -- people

@@ -99,6 +99,20 @@ quarantines = Table(
     Column("state", LargeBinary),
 )
 
+# Images and the like. What is in them is kept outside of the database, under the document's epoch (`storage.blobs`).
+files = Table(
+    "files",
+    metadata,
+    Column("at_ms", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False),
+    Column("person_pk", ForeignKey("people.pk")),
+    # SHA-256 of the content, in hex: its name.
+    Column("digest", BYTEWISE_TEXT, nullable=False),
+    Column("media_type", Text, nullable=False),
+    PrimaryKeyConstraint("document_pk", "digest"),
+)
+
 # Everything below can be made again from `updates`, except versions and events.
 history_checkpoints = Table(
     "history_checkpoints",

@@ -15,11 +15,13 @@ from collab.errors import DocumentNotFound, StoreError
 from collab.history.thinning import Keep
 from collab.hub import Hub
 from collab.load_watch import LoadWatch
+from storage.blobs import Blobs, DiskBlobs, ObjectBlobs
 from storage.documents import IN_BIN
 from storage.engine import Database
 from storage.url import is_sqlite, parse_database_url
 from web.accounts import Accounts
 from web.bearer import OurTokens
+from web.commenting import WithComments
 from web.descriptors import watch_descriptors
 from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
@@ -63,11 +65,13 @@ async def compose(
     authority = choose_authority(settings, database, mint, recorder, tokens)
     if operator_key is not None:
         authority = WithOperator(authority, operator_key)
+    authority = WithComments(authority)
     throttle = Throttle(settings)
     return State(
         settings=settings,
         door=Door(settings, authority, throttle=throttle, recorder=recorder),
         database=database,
+        blobs=choose_blobs(settings),
         hub=hub,
         history=history,
         workers=Workers(settings.worker_limits),
@@ -90,6 +94,10 @@ async def compose(
         transport_limits=transport_limits(settings),
         turnstile=Turnstile(),
     )
+
+
+def choose_blobs(settings: Settings) -> Blobs:
+    return ObjectBlobs.at(settings.files_url) if settings.files_url else DiskBlobs(settings.data_dir / "files")
 
 
 def choose_authority(

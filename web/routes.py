@@ -9,6 +9,7 @@ from web.api import (
     content,
     documents,
     exports,
+    files,
     health,
     history,
     imports,
@@ -59,7 +60,7 @@ PAGES = ("/", "/d/{document:path}", "/join", "/sign-in", "/account", "/admin", "
 
 def _documents() -> list[BaseRoute]:
     document = "/api/documents/{document}"
-    one = {200: documents.DocumentReply}
+    one = {200: documents.OneDocument}
     return [
         Resource(
             "/api/documents",
@@ -71,7 +72,7 @@ def _documents() -> list[BaseRoute]:
             POST=Welcomed(
                 Rank.PERSON,
                 documents.create_document,
-                Spec("Create a document", {201: documents.DocumentReply}, documents.NewDocument),
+                Spec("Create a document", {201: documents.OneDocument}, documents.NewDocument),
             ),
         ),
         Resource(
@@ -120,8 +121,20 @@ def _documents() -> list[BaseRoute]:
             POST=Welcomed(
                 Rank.PERSON,
                 imports.import_document,
-                Spec("Make a document of a file", {201: documents.DocumentReply}, "*/*", imports.ImportQuery),
+                Spec("Make a document of a file", {201: documents.OneDocument}, "*/*", imports.ImportQuery),
             ),
+        ),
+        Resource(
+            f"{document}/files",
+            POST=Granted(
+                Action.APPEND,
+                files.add_file,
+                Spec("Upload an image for a document", {201: files.FileReply}, "*/*"),
+            ),
+        ),
+        Resource(
+            f"{document}/files/{{file}}",
+            GET=Granted(Action.READ, files.read_file, Spec("An image of a document", {200: "*/*"})),
         ),
         Resource(
             f"{document}/updates",

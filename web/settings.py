@@ -255,6 +255,16 @@ class Settings(BaseSettings):
     import_bytes_max: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Largest file that is imported as a document."""
 
+    files_url: str = ""
+    """Where images and other files are kept: `s3://bucket/prefix` for an object store (needs `coscribe[s3]`; keys and
+    endpoint come from `AWS_…` variables). Without, the directory `files` in DATA_DIR."""
+
+    file_bytes_max: int = Field(default=10 * 1024 * 1024, ge=1024)
+    """Largest image that is uploaded into a document."""
+
+    files_bytes_max: int = Field(default=500 * 1024 * 1024, ge=1024)
+    """Most that the images of one document may have together."""
+
     archive_bytes_max: int = Field(default=100 * 1024 * 1024, ge=1024)
     """Most that an archive may unpack to when it is imported; also the largest archive file."""
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from collab.hub import Hub
+from storage.blobs import Blobs
 from storage.engine import Database
 from web.bearer import OurTokens
 from web.history.process import HistoryProcess
@@ -30,6 +31,7 @@ class State(TypedDict):
     settings: Settings
     door: Door
     database: Database
+    blobs: Blobs
     hub: Hub
     history: HistoryProcess
     workers: Workers

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 import structlog
 
+from collab.companions import commented_by
 from collab.errors import CollabError, NotAuthenticated, PermissionDenied, StoreError
 from collab.session import Session
 from collab.types import DocumentId
@@ -173,7 +174,7 @@ class Watch:
         for seat in self._seats:
             if (
                 everything
-                or (document is not None and seat.document == document)
+                or (document is not None and document in (seat.document, commented_by(seat.document)))
                 or (user_id is not None and seat.visitor.user_id == user_id)
                 or (token and seat.visitor.token_digest is not None)
             ):

@@ -93,10 +93,12 @@ def _write_files(data: bytes, file: str, format: str) -> bytes:
     return json.dumps(asyncio.run(exporting)).encode()
 
 
-def _render(state: bytes, format: str, title: str) -> bytes:
+def _render(data: bytes, format: str, title: str, state_bytes: int | None = None) -> bytes:
+    """Of a state, with the images that follow it in `data`."""
     from collab.export.formats import EXPORT_FORMATS
 
-    return EXPORT_FORMATS[format].render(state, title)
+    images = {} if state_bytes is None else json.loads(data[state_bytes:] or b"{}")
+    return EXPORT_FORMATS[format].render(data[:state_bytes], title, images)
 
 
 def _read(data: bytes, format: str, document_bytes_max: int) -> bytes:

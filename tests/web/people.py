@@ -101,7 +101,7 @@ class Stage:
         if method in ("POST", "PUT", "PATCH") and not {"json", "content"} & options.keys():
             options["json"] = {"document": document} if path == "/api/tickets" else {}
         address = path.replace("{document}", document)
-        for name in ("person", "link", "sign_in", "token", "invitation", "version", "job"):
+        for name in ("person", "link", "sign_in", "token", "invitation", "version", "job", "file"):
             address = address.replace(f"{{{name}}}", "999999")
         # A client of its own: cookies that are set belong to one request.
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.server), base_url=BASE_URL) as client:

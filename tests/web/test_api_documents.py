@@ -45,7 +45,8 @@ async def test_a_created_document_is_there_with_everything_about_it(http: httpx.
     read = (await http.get(url("plans"))).json()
     assert read == created
     assert set(read) == {
-        *("id", "title", "epoch", "head", "created_at", "updated_at", "deleted_at", "quarantine", "role", "owner")
+        *("id", "title", "epoch", "head", "created_at", "updated_at", "deleted_at", "quarantine", "role", "owner"),
+        "commented",
     }
     assert (read["id"], read["title"], read["head"], read["deleted_at"]) == ("plans", "Plans for May", 0, None)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", read["created_at"])

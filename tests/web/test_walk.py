@@ -42,6 +42,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/documents/{document}/content"): READERS,
     ("GET", "/api/documents/{document}/export"): EDITORS,
     ("GET", "/api/documents/{document}/history/export"): EDITORS,
+    ("POST", "/api/documents/{document}/files"): EDITORS,
+    ("GET", "/api/documents/{document}/files/{file}"): READERS,
     ("GET", "/api/documents/{document}/updates"): READERS,
     ("POST", "/api/documents/{document}/updates"): EDITORS,
     ("GET", "/api/documents/{document}/history"): EDITORS,

@@ -3,6 +3,9 @@
 Of a document in quarantine it is the newest state that can be shown, and a header says so.
 """
 
+import base64
+import json
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -10,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from collab.errors import DocumentQuarantined, PermissionDenied
-from collab.export.formats import EXPORT_FORMATS, Format
+from collab.export.formats import EXPORT_FORMATS, NO_IMAGES, Format
+from collab.export.images import images_in
 from collab.history.ports import EventKind, NewEvent
 from collab.types import Grant, Seq
 from web.api.actors import actor_of, note_event
@@ -22,6 +26,9 @@ from web.state import AppRequest
 SEQ_MAX = 2**63 - 1
 INLINE_BYTES_MAX = 8 * 1024
 """Rendering a state of this size takes up to ten milliseconds; starting a worker takes a quarter of a second."""
+
+IMAGES_BYTES_MAX = 64 * 1024 * 1024
+"""Most that the images in one export may have together; what does not fit is left out."""
 
 
 class ContentQuery(Schema):
@@ -47,7 +54,8 @@ async def give(request: AppRequest, grant: Grant, format: str, at: int | None, *
     attachment = attachment or not chosen.shown_in_place
     state, headers = await _state(request, grant, at)
     info = await request.state["database"].documents.get(grant.document)
-    content = await render(request, format, state, info.title or grant.document)
+    images = await _images(request, grant, state) if chosen.embeds else {}
+    content = await render(request, format, state, info.title or grant.document, images)
     response = file_response(
         content, chosen.media_type, name=grant.document, suffix=chosen.suffix, attachment=attachment
     )
@@ -96,13 +104,31 @@ def chosen_format(name: str) -> Format:
     return chosen
 
 
-async def render(request: AppRequest, format: str, state: bytes, title: str) -> bytes:
+async def render(
+    request: AppRequest, format: str, state: bytes, title: str, images: Mapping[str, str] = NO_IMAGES
+) -> bytes:
     """A document's state in a format, in a worker unless that would take longer than the work.
 
     Raises:
         MalformedMessage, LimitExceeded, CorruptUpdate, SlowConsumer.
     """
     chosen = EXPORT_FORMATS[format]
-    if format == "yjs" or (chosen.light and len(state) <= INLINE_BYTES_MAX):
-        return chosen.render(state, title)
-    return await request.state["workers"].run("render", state, format=format, title=title)
+    if format == "yjs" or (chosen.light and not images and len(state) <= INLINE_BYTES_MAX):
+        return chosen.render(state, title, images)
+    data = state + json.dumps(images).encode() if images else state
+    return await request.state["workers"].run("render", data, format=format, title=title, state_bytes=len(state))
+
+
+async def _images(request: AppRequest, grant: Grant, state: bytes) -> dict[str, str]:
+    """The document's own images, as far as they fit; those of other documents are not its to give away."""
+    images: dict[str, str] = {}
+    room = IMAGES_BYTES_MAX
+    for digest in images_in(state):
+        found = await request.state["database"].files.find(grant.document, digest)
+        if found is None or found[0].bytes > room:
+            continue
+        content = await request.state["blobs"].get(found[1], digest)
+        if content is not None:
+            room -= len(content)
+            images[digest] = f"data:{found[0].media_type};base64,{base64.b64encode(content).decode()}"
+    return images

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
+from collab.companions import commented_by, comments_of
 from collab.errors import DocumentNotFound, PermissionDenied
 from collab.types import DocumentId, Grant, Role
 from storage.documents import IN_BIN, DocumentInfo, QuarantineInfo, check_title
@@ -78,6 +79,11 @@ class DocumentReply(Reply):
     owner: PersonReply | None
 
 
+class OneDocument(DocumentReply):
+    commented: bool
+    """There are comments on it, in its companion; perhaps none that is left."""
+
+
 class DocumentPage(Reply):
     documents: list[DocumentReply]
     next: str | None
@@ -117,7 +123,8 @@ async def _find(request: AppRequest, visitor: Visitor, query: ListQuery, limit: 
                 after=after, limit=limit, query=query.q, deleted=query.deleted, quarantined=query.quarantined
             )
             page = [(info, _role_by_scope(visitor, info.id), None) for info in infos]
-        found += [reply(info, role, owner) for info, role, owner in page if role is not None]
+        shown = [each for each in page if commented_by(each[0].id) is None]
+        found += [reply(info, role, owner) for info, role, owner in shown if role is not None]
         if len(page) < limit:
             break
         after = page[-1][0].id
@@ -179,7 +186,8 @@ async def rename_document(request: AppRequest, grant: Grant) -> Response:
 async def delete_document(request: AppRequest, grant: Grant) -> Response:
     """Into the bin; whoever has the document open is sent away and does not come back by itself."""
     await request.state["database"].documents.delete(grant.document)
-    request.state["hub"].close_document(grant.document, DocumentNotFound(IN_BIN))
+    for each in (grant.document, comments_of(grant.document)):
+        request.state["hub"].close_document(each, DocumentNotFound(IN_BIN))
     request.state["watch"].news(document=grant.document)
     request.state["recorder"].note(actor_of(request, grant), "document-deleted", grant.document)
     return Response(status_code=204)
@@ -191,10 +199,15 @@ async def restore_document(request: AppRequest, grant: Grant) -> Response:
     return respond(await _reply_to(request, grant, info))
 
 
-async def _reply_to(request: AppRequest, grant: Grant, info: DocumentInfo) -> "DocumentReply":
+async def _reply_to(request: AppRequest, grant: Grant, info: DocumentInfo) -> OneDocument:
     accounts = request.state["settings"].auth == "accounts"
-    owner = await request.state["database"].sharing.owner(grant.document) if accounts else None
-    return reply(info, grant.role, owner)
+    database = request.state["database"]
+    owner = await database.sharing.owner(grant.document) if accounts else None
+    try:
+        commented = (await database.documents.get(comments_of(grant.document))).head > 0
+    except DocumentNotFound:
+        commented = False
+    return OneDocument(**dict(reply(info, grant.role, owner)), commented=commented)
 
 
 async def release_document(request: AppRequest, grant: Grant) -> Response:

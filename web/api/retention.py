@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from collab.companions import comments_of
 from collab.errors import DocumentNotFound, DocumentQuarantined, SlowConsumer
 from collab.history.thinning import Keep, Thinning
 from collab.types import DocumentId, parse_document_id
@@ -91,8 +92,12 @@ async def purge(request: AppRequest, visitor: Visitor) -> Response:
     document, retention = _document(request), request.state["database"].retention
     if wanted.dry_run:
         return respond(PurgedReply(done=False, **asdict(await retention.stored(document))))
+    # Files go first: should the rest fail, the document is still in the bin, and can be purged again.
+    await retention.stored(document)
+    await request.state["blobs"].remove((await request.state["database"].documents.get(document)).epoch)
     purged = await retention.purge(document, visitor.actor)
-    request.state["hub"].close_document(document, DocumentNotFound("this document was deleted"))
+    for each in (document, comments_of(document)):
+        request.state["hub"].close_document(each, DocumentNotFound("this document was deleted"))
     if wanted.wipe:
         await request.state["database"].wipe()
     return respond(PurgedReply(done=True, **asdict(purged)))
