@@ -42,7 +42,7 @@ def degraded(node: Node) -> list[Node]:
     """The node without what Markdown is not to show (rule M2)."""
     kind = node["type"]
     if kind not in _KNOWN_NODES:
-        text = plain_text(node)
+        text = _words_of(node)
         return [_paragraph(line) for line in text.split("\n")] if text else []
     kept = dict(node)
     if "content" in node:
@@ -53,7 +53,7 @@ def degraded(node: Node) -> list[Node]:
 
 def _piece(node: Node) -> list[Node]:
     if node["type"] not in INLINE and node["type"] != "image" or node["type"] == "inlineMath":
-        text = plain_text(node) or _value_text(node)
+        text = _words_of(node)
         return [{"type": "text", "text": text}] if text else []
     if "marks" not in node:
         return [node]
@@ -61,9 +61,11 @@ def _piece(node: Node) -> list[Node]:
     return [{name: value for name, value in node.items() if name != "marks"} | ({"marks": marks} if marks else {})]
 
 
-def _value_text(node: Node) -> str:
-    """Embeds have no text; what they are is shown as JSON."""
-    return encode_json(node["attrs"]["value"]) if node["type"] == "embed" and "value" in node.get("attrs", {}) else ""
+def _words_of(node: Node) -> str:
+    """The text of a node that Markdown does not know; of one that has none, what it is as JSON."""
+    attributes = node.get("attrs", {})
+    shown = attributes.get("value") if node["type"] == "embed" else attributes
+    return plain_text(node) or (encode_json(shown) if shown else "")
 
 
 def _paragraph(text: str) -> Node:

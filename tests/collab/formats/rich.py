@@ -66,6 +66,7 @@ LISTS = [
     block("bulletList", item("another list in a row")),
     block("taskList", task(True, "done"), task(False, "open", block("taskList", task(False, "part of it")))),
 ]
+LETTERED = [block("orderedList", item("one"), item("two"), start=3, type="a")]
 CODE = [
     block("codeBlock", text("plain\n\n  ``` code\n")),
     block("codeBlock", text("def f(x: int) -> str:\n    return '<b>' & x"), language="python"),
@@ -108,7 +109,9 @@ STYLED = [
     paragraph(text("red", {"type": "textStyle", "attrs": {"color": "#ff0000"}})),
 ]
 MARK_ATTRIBUTES = [
-    paragraph(text("elsewhere", link("https://example.org/", target="_blank", rel="noopener", title="T")))
+    paragraph(
+        text("elsewhere", link("https://example.org/", target="_blank", rel="noopener", title="T", **{"class": "c"}))
+    )
 ]
 NESTED = [block("blockquote", block("bulletList", item("in a quote", block("codeBlock", text("in an item")))))]
 WIDTHS = [block("table", block("tableRow", cell("wide", colwidth=[200])))]
@@ -123,6 +126,7 @@ EVERYTHING = [
     *HEADINGS,
     *MARKS,
     *LISTS,
+    *LETTERED,
     *CODE,
     *TABLES,
     *LAYOUT,
