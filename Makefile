@@ -63,7 +63,7 @@ check-mutants: $(VENV)/.dev
 
 check-history: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
-	COSCRIBE_HISTORY_CHECK=1 $(BIN)/python -m pytest -q -s --timeout 7200 tests/history
+	COSCRIBE_HISTORY_CHECK=1 $(BIN)/python -m pytest -q -rP -n 2 --dist worksteal --durations 0 tests/history
 	$(BIN)/python -m tests.history.measure
 
 check-archive: $(VENV)/.dev

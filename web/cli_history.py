@@ -120,6 +120,7 @@ def show_diff(
 def show_blame(
     document: DocumentName,
     at: Annotated[int | None, typer.Option(min=0, metavar="SEQ", help="At an earlier state.")] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="With the ids of blocks, for restore --block.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Who wrote what: a colour for each author; where there are no colours, [author: text]."""
@@ -133,14 +134,14 @@ def show_blame(
 
         from web.history.terminal import print_blame
 
-        print_blame(found, Console())
+        print_blame(found, Console(), ids=ids)
 
 
 @history_commands.command("restore")
 def restore_state(
     document: DocumentName,
     seq: SeqNumber,
-    block: Annotated[str | None, typer.Option(metavar="ID", help="Only this block, by its id in blame.")] = None,
+    block: Annotated[str | None, typer.Option(metavar="ID", help="Only this block, by its id in blame --ids.")] = None,
     root: Annotated[str | None, typer.Option(metavar="NAME", help="Only this root.")] = None,
     user: Annotated[str | None, typer.Option("--as", metavar="USER", help="Who restores, by their id.")] = None,
 ) -> None:
@@ -157,7 +158,9 @@ def restore_state(
     row = with_database(
         lambda database: _bring_back(database, name, seq_of(seq), Whole(block, root), user), exclusive=True
     )
-    print(f"{name} is as it was at {seq} already." if row is None else f"{name} is as it was at {seq}, by edit {row}.")
+    part = f"block {block} of " if block is not None else f"root {root} of " if root is not None else ""
+    state = f"{part}{name} is as it was at {seq}"
+    print(f"{state} already." if row is None else f"{state}, by edit {row}.")
 
 
 async def _bring_back(

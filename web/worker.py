@@ -6,6 +6,7 @@ the database. `web.workers` starts it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from collab.errors import CollabError
 
 FAILED = 3
 """Exit code after an error that the last line on stderr names."""
+_NICE = 10
 
 
 def main(tasks: Mapping[str, Callable[..., bytes]] | None = None) -> None:
@@ -31,6 +33,8 @@ def main(tasks: Mapping[str, Callable[..., bytes]] | None = None) -> None:
 
 
 def limit_resources(cpu_seconds: int, memory_bytes: int) -> None:
+    """Other processes go first: people who edit notice nothing of an export."""
+    os.nice(_NICE)
     try:
         import resource
     except ImportError:  # Windows; there the parent's clock has to do

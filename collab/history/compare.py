@@ -8,6 +8,8 @@ Structure comes first: roots, then blocks, then the text in them. A node is one 
 
 and says with "change" what became of it: "added", "removed", "formatted" (same characters, other marks; the ones before
 stand in "marks_before") or, for a type, "changed" (look inside). "by" is who did that, where that is not the author.
+Characters of a changed word that both states have are told with the word as it was and once more with the word as it
+is; there they are "kept": true, and "by" is who changed the word.
 Numbers of authors count in "authors". A key whose value was replaced has both nodes, the removed one first. Without
 "change" a node is the same in both.
 
@@ -63,6 +65,8 @@ class _Entry(NamedTuple):
     marks: dict[str, Any]
     by: Author | None
     """Who added or removed it, or gave it other marks."""
+    kept: bool = False
+    """It is in both states, and shown as part of a word that was replaced."""
 
 
 class Comparison:
@@ -248,7 +252,44 @@ class Comparison:
             for offset in range(pair.size):
                 add(then[pair.before + offset], now[pair.after + offset])
             at_then, at_now = pair.before + pair.size, pair.after + pair.size
-        return _whole_words(entries) if self._words else entries
+        return self._whole_words(entries) if self._words else entries
+
+    def _whole_words(self, entries: list[_Entry]) -> list[_Entry]:
+        """Where part of a word changed, show the word before and the word after."""
+        shown: list[_Entry] = []
+        word: list[_Entry] = []
+
+        def close() -> None:
+            shown.extend(self._replaced(word) if _is_partly_changed(word) else word)
+            word.clear()
+
+        for entry in entries:
+            if not _in_word(_of(entry)):
+                close()
+                shown.append(entry)
+            else:
+                word.append(entry)
+        close()
+        return _removed_first(shown)
+
+    def _replaced(self, word: list[_Entry]) -> list[_Entry]:
+        """A word as it was and as it is. What is kept of it is still its author's; the word is by who changed it."""
+        removers = [entry.by for entry in word if entry.after is None]
+        adders = [entry.by for entry in word if entry.before is None]
+        remover, adder = (removers or adders)[0], (adders or removers)[0]
+        removed: list[_Entry] = []
+        added: list[_Entry] = []
+        for entry in word:
+            before, after = entry.before, entry.after
+            if before is None or after is None:
+                (added if before is None else removed).append(entry)
+            elif self._original(before) == self._original(after):
+                removed.append(entry._replace(after=None, by=remover, kept=True))
+                added.append(entry._replace(before=None, by=adder, kept=True))
+            else:  # Only the same letter.
+                removed.append(entry._replace(after=None, by=self._deleter(before)))
+                added.append(entry._replace(before=None, by=self._adder(after)))
+        return [*removed, *added]
 
     def _node(self, entry: _Entry) -> Node:
         """Of an entry that is no character."""
@@ -280,12 +321,13 @@ class Comparison:
                 nodes.append(node if unit.kind == TYPE else node | self._mark_fields(entry, "change" in node))
                 continue
             author = self._authors.of(*unit.id)
-            its = (author, entry.by, _change_of(entry), id(entry.marks), id(entry.marks_before))
+            its = (author, entry.by, entry.kept, _change_of(entry), id(entry.marks), id(entry.marks_before))
             if its != common:
                 close()
                 common = its
                 change = _change_of(entry)
                 fields = {"author": self._number(author), **({} if change is None else {"change": change})}
+                fields |= {"kept": True} if entry.kept else {}
                 fields |= self._by(unit, entry.by) | self._mark_fields(entry, change is not None)
             assert isinstance(unit.content, str)
             run.append(unit.content)
@@ -373,25 +415,6 @@ def _without_text(node: Node) -> Node:
 # -- words ---------------------------------------------------------------------------------------------------------
 
 
-def _whole_words(entries: list[_Entry]) -> list[_Entry]:
-    """Where part of a word changed, show the word before and the word after."""
-    shown: list[_Entry] = []
-    word: list[_Entry] = []
-
-    def close() -> None:
-        shown.extend(_replaced(word) if _is_partly_changed(word) else word)
-        word.clear()
-
-    for entry in entries:
-        if not _in_word(_of(entry)):
-            close()
-            shown.append(entry)
-        else:
-            word.append(entry)
-    close()
-    return _removed_first(shown)
-
-
 def _in_word(unit: Unit) -> bool:
     if unit.kind != STRING or unit.length != 1:
         return False
@@ -402,17 +425,6 @@ def _in_word(unit: Unit) -> bool:
 def _is_partly_changed(word: list[_Entry]) -> bool:
     kept = sum(entry.before is not None and entry.after is not None for entry in word)
     return 0 < kept < len(word) <= _WORD_MAX
-
-
-def _replaced(word: list[_Entry]) -> list[_Entry]:
-    changed = next(entry for entry in word if entry.before is None or entry.after is None)
-    removed = [
-        entry._replace(after=None, by=entry.by if entry.after is None else changed.by)
-        for entry in word
-        if entry.before is not None
-    ]
-    added = [entry._replace(before=None) for entry in word if entry.after is not None]
-    return [*removed, *added]
 
 
 def _removed_first(entries: list[_Entry]) -> list[_Entry]:

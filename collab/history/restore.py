@@ -8,7 +8,7 @@ meanwhile are not what was there: who wrote what comes back with it.
 A new edit and not an undone deletion: in Yjs what is deleted stays deleted.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from collab.contents import ANY, STRING, TYPE
@@ -16,7 +16,7 @@ from collab.errors import HistoryNotFound
 from collab.history.align import Pair, align
 from collab.history.authors import Authors
 from collab.history.copies import Copy, encode_copies
-from collab.history.items import Branch, Item, ItemTree, View
+from collab.history.items import Branch, Item, ItemTree, View, sequence_of, value_of
 from collab.history.units import Unit, keyed_units_of, signature, units_of
 from collab.history.writer import UpdateWriter
 from collab.structs import Id
@@ -70,18 +70,20 @@ class Restorer:
         return self._finish()
 
     def restore_block(self, block: Id) -> Restoration:
-        """One shared type, wherever in the document it stands. One that is gone comes back where it stood.
+        """One shared type, wherever in the document it stands.
+
+        One that is gone comes back where it stood. If what it stood in is gone as well, that comes back with everything
+        in it: half a table is none.
 
         Raises:
-            HistoryNotFound: the past state did not show it, or what it stood in is gone.
+            HistoryNotFound: the past state did not show it.
         """
         then = self._tree.find(block)
-        if then is None or then.branch is None or not self._was_there(then):
+        if then is None or then.branch is None or not self._is_shown(then, self._past):
             raise HistoryNotFound("the document had no such block then")
-        now = self._counterpart(then)
-        if now is not None:
-            assert now.branch is not None
-            self._branch(now.branch, then.branch)
+        present = self._present(then.branch)
+        if present is not None:
+            self._branch(present, then.branch)
         else:
             self._bring_back(then)
         return self._finish()
@@ -92,40 +94,73 @@ class Restorer:
 
     # -- blocks --------------------
 
-    def _was_there(self, item: Item) -> bool:
-        return self._is_shown(item, self._past)
-
     @staticmethod
     def _is_shown(item: Item, view: View) -> bool:
         at: Item | None = item
         while at is not None:
-            if not view.shows(at.client, at.clock) or at.parent is None:
+            if at.parent is None or not view.shows(at.client, at.clock):
+                return False
+            if at.key is not None and value_of(at.parent, at.key, view) != (at, at.clock):
                 return False
             at = at.parent.item
         return True
 
-    def _counterpart(self, then: Item) -> Item | None:
-        """The block itself or a copy of it that the present shows."""
-        original = self._copies.original(then.client, then.clock)
-        for candidate in (original, *self._copies.copies_of(original)):
-            item = self._tree.find(candidate)
-            if item is not None and item.branch is not None and self._is_shown(item, self._now):
-                return item
-        return None
+    def _present(self, then: Branch) -> Branch | None:
+        """The shared type itself or a copy of it, if the present shows one."""
+        if then.item is None:
+            return then
+        shown = (item for item in self._versions(then.item) if self._is_shown(item, self._now))
+        return next((item.branch for item in shown), None)
 
-    def _bring_back(self, then: Item) -> None:
-        """Write a block that is gone again, beside what stood next to it."""
-        parent = then.parent
+    def _versions(self, item: Item) -> Iterator[Item]:
+        """An item and every copy of it that restores have made."""
+        original = self._copies.original(item.client, item.clock)
+        for version in (original, *self._copies.copies_of(original)):
+            found = self._tree.find(version)
+            if found is not None:
+                yield found
+
+    def _bring_back(self, gone: Item) -> None:
+        """Write what is gone again, or the largest of what it stood in that is gone."""
+        parent = gone.parent
         assert parent is not None
-        if parent.item is not None and not self._is_shown(parent.item, self._now):
-            raise HistoryNotFound("what the block stood in is gone; restore that, or the whole document")
-        if then.key is not None:
-            self._set_key(parent, then.key, keyed_units_of(parent, self._past)[then.key])
-            return
-        left = then.last
-        right = None if then.right is None else (then.right.client, then.right.clock)
-        unit = next(unit for unit in units_of(parent, self._past) if unit.item is then)
-        self._copy([unit], left, right, parent)
+        while (holder := self._present(parent)) is None:
+            assert parent.item is not None
+            gone, parent = parent.item, parent.item.parent
+            assert parent is not None
+        if gone.key is None:
+            self._put_back(gone, parent, holder)
+        else:
+            then, now = keyed_units_of(parent, self._past), keyed_units_of(holder, self._now)
+            self._replace(holder, gone.key, then[gone.key], now.get(gone.key))
+
+    def _put_back(self, gone: Item, parent: Branch, holder: Branch) -> None:
+        """Write what is gone from a sequence again, unless somebody has: between what it stood between."""
+        then, now = units_of(parent, self._past), units_of(holder, self._now)
+        at = next(index for index, unit in enumerate(then) if unit.item is gone)
+        before: Unit | None = None
+        after: Unit | None = None
+        for pair in self._align(then, now):
+            if pair.before <= at < pair.before + pair.size:
+                return
+            if pair.size and pair.before < at:
+                before = now[pair.after + pair.size - 1]
+            elif pair.size and after is None:
+                after = now[pair.after]
+        places = {id(item): place for place, item in enumerate(sequence_of(holder))}
+        low = -1 if before is None else places[id(before.item)]
+        high = len(places) if after is None else places[id(after.item)]
+        # Its own place, if what stood beside it has not been written anew elsewhere.
+        left: Id | None
+        right: Id | None
+        own = next((item for item in self._versions(gone) if low < places.get(id(item), -1) < high), None)
+        if own is not None:
+            left, right = own.last, _beginning_of(own.right)
+        elif before is not None:
+            left, right = (before.client, before.clock + before.length - 1), _right_of(before)
+        else:
+            left, right = None, _beginning_of(holder.first)
+        self._copy([then[at]], left, right, holder)
 
     # -- sequences and keys --------------------
 
@@ -146,13 +181,13 @@ class Restorer:
                 assert now.item.branch is not None
                 self._branch(now.item.branch, then.item.branch)
         elif now is None or self._content(then, self._past) != self._content(now, self._now):
-            if now is not None:
-                self._delete(now)
-            self._set_key(branch, key, then)
+            self._replace(branch, key, then, now)
 
-    def _set_key(self, branch: Branch, key: str, unit: Unit) -> None:
+    def _replace(self, branch: Branch, key: str, then: Unit, now: Unit | None) -> None:
+        if now is not None:
+            self._delete(now)
         last = branch.keys.get(key)
-        self._copy([unit], None if last is None else last.last, None, branch, key)
+        self._copy([then], None if last is None else last.last, None, branch, key)
 
     def _same(self, one: Unit, other: Unit) -> bool:
         return self._original(one) == self._original(other)
@@ -163,7 +198,7 @@ class Restorer:
     def _sequence(self, branch: Branch, then: list[Unit], now: list[Unit]) -> None:
         pairs = self._align(then, now)
         left: Id | None = None
-        right = None if branch.first is None else (branch.first.client, branch.first.clock)
+        right = _beginning_of(branch.first)
         at_then = at_now = 0
         for pair in pairs:
             for unit in now[at_now : pair.after]:
@@ -248,7 +283,11 @@ def _right_of(unit: Unit) -> Id | None:
     item, end = unit.item, unit.clock + unit.length
     if end < item.clock + item.length:
         return item.client, end
-    return None if item.right is None else (item.right.client, item.right.clock)
+    return _beginning_of(item.right)
+
+
+def _beginning_of(item: Item | None) -> Id | None:
+    return None if item is None else (item.client, item.clock)
 
 
 def _runs(units: list[Unit]) -> list[list[Unit]]:

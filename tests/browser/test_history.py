@@ -218,6 +218,58 @@ async def test_on_a_phone(axe: str, house: House, visit: Visit, document: str) -
     await ben.shows(text)
 
 
+async def test_one_item_of_a_list_comes_back(axe: str, house: House, document: str) -> None:
+    """By keyboard: the list, then which part of it. By a press: the part that was meant."""
+    ann, ben = await story(house, document)
+    await ben.editor.locator("li").first.click()
+    await ben.page.keyboard.press("End")
+    await ben.page.keyboard.type(" and tar")
+    text = "Our Field notes\nThe water stood high. Two herons kept to the far bank.\n"
+    await ann.shows(f"{text}rope and tarlamp, and bread")
+    page = ann.page
+
+    async def choose_a_block() -> None:
+        await page.get_by_role("button", name="History").click()
+        await entries(page).filter(has_text="First walk").click(timeout=PATIENCE_MS)
+        await expect(past(page)).not_to_contain_text("Our")
+        await panel(page).get_by_role("button", name="Restore").click()
+        await page.get_by_role("menuitem", name="One block…").click()
+        await expect(past(page).get_by_role("option").first).to_be_focused()
+
+    await choose_a_block()
+    await page.keyboard.press("End")
+    await page.keyboard.press("Enter")
+    question = page.get_by_role("dialog", name="Restore this block?")
+    await expect(question).to_be_visible()
+    await sound(ann, axe)
+    await tab_to(page, "Which part")
+    await page.keyboard.press("ArrowDown")
+    await expect(question.locator("option:checked")).to_have_text("“rope”")
+    assert await room_beside(question) > 12, "once what was asked over the panel stuck to the edges of its box"
+    await ann.picture("history-part")
+    await tab_to(page, "Restore")
+    await page.keyboard.press("Enter")
+    await expect(panel(page)).to_have_count(0)
+    await ann.shows(f"{text}ropelamp, and bread")
+    await ben.shows(f"{text}ropelamp, and bread")
+
+    await choose_a_block()
+    await past(page).get_by_text("lamp").click()
+    await expect(question.locator("option:checked")).to_have_text("“lamp”")
+    await question.get_by_role("button", name="Restore").click()
+    await expect(panel(page)).to_have_count(0)
+    await ann.shows(f"{text}ropelamp")
+    await ben.shows(f"{text}ropelamp")
+
+
+async def room_beside(dialog: Locator) -> float:
+    """Between the last of its buttons and its edge."""
+    outer, inner = await dialog.bounding_box(), await dialog.get_by_role("button").last.bounding_box()
+    assert outer is not None
+    assert inner is not None
+    return outer["x"] + outer["width"] - inner["x"] - inner["width"]
+
+
 async def fills(page: Page) -> bool:
     box = await panel(page).bounding_box()
     size = page.viewport_size
@@ -363,3 +415,37 @@ async def test_states_without_anything_to_show(axe: str, house: House, document:
     await expect(panel(page).get_by_role("group", name="How to look at it")).to_have_count(0)
     await sound(ann, axe)
     allow(ann, 403)
+
+
+async def test_a_reader_is_shown_the_named_versions_and_told_why(axe: str, house: House, document: str) -> None:
+    """A real one, whom the server refuses the story: nothing fails, and there is no button that would be refused."""
+    await house.document(document, "Field notes")
+    ann, rea = house.ann, await house.enter(f"Rea of {document[:8]}")
+    await house.give(document, rea, "reader")
+    await ann.open(document)
+    await ann.write("As it was")
+    await ann.state_is("saved")
+    await rea.open(document)
+    page = rea.page
+    await page.get_by_role("button", name="History").click()
+    await expect(panel(page).get_by_text("No version has a name yet. When somebody names one")).to_be_visible()
+    await sound(rea, axe)
+    await page.keyboard.press("Escape")
+
+    await call(ann, "POST", f"{document_path(document)}/history/versions", {"name": "First walk"})
+    await ann.write(", and as it is")
+    await ann.state_is("saved")
+    await page.get_by_role("button", name="History").click()
+    await expect(entries(page)).to_have_text([re.compile("First walk")])
+    await expect(past(page)).to_have_text("As it was")
+    await expect(panel(page).get_by_text("The rest of the history is not open to you.")).to_be_visible()
+    await expect(panel(page).get_by_role("alert")).to_have_count(0)
+    await sound(rea, axe)
+    await rea.picture("history-reader")
+    buttons = panel(page).get_by_role("button").filter(visible=True)
+    assert [await button.inner_text() for button in await buttons.all()] == ["", "Download"], "close, and download"
+    await panel(page).get_by_role("button", name="Download this state").click()
+    async with page.expect_download() as coming:
+        await page.get_by_role("menuitem", name="Plain text").click()
+    assert await content(await coming.value) == b"As it was"
+    allow(rea, 403)

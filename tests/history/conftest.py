@@ -24,6 +24,8 @@ class Scale:
     past_seqs: int = 40
     blamed_characters: int = 2_500
     restores: int = 20
+    block_documents: int = 10
+    """In each, four times a block comes back."""
 
 
 def report(line: str) -> None:
@@ -31,7 +33,7 @@ def report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-FULL = Scale(past_sessions=300, past_seqs=200, blamed_characters=100_000, restores=1_000)
+FULL = Scale(past_sessions=300, past_seqs=200, blamed_characters=100_000, restores=1_000, block_documents=250)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +46,7 @@ def scale() -> Scale:
         past_sessions=round(share * FULL.past_sessions),
         blamed_characters=round(share * FULL.blamed_characters),
         restores=round(share * FULL.restores),
+        block_documents=round(share * FULL.block_documents),
     )
 
 

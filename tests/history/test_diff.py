@@ -82,14 +82,30 @@ async def test_words_are_shown_whole_with_who_wrote_and_who_removed_them(writing
             "content": [
                 {"text": "The ", "author": "ann"},
                 {"text": "quick ", "author": "ann", "change": "removed", "by": "bob"},
-                {"text": "fox", "author": "ann", "change": "removed", "by": "cem"},
-                {"text": "fo", "author": "ann", "change": "added"},
+                {"text": "fox", "author": "ann", "change": "removed", "kept": True, "by": "cem"},
+                {"text": "fo", "author": "ann", "change": "added", "kept": True, "by": "cem"},
                 {"text": "lk", "author": "cem", "change": "added"},
-                {"text": "x", "author": "ann", "change": "added"},
+                {"text": "x", "author": "ann", "change": "added", "kept": True, "by": "cem"},
                 {"text": " is here", "author": "ann"},
             ],
             "change": "changed",
         }
+    ]
+
+
+async def test_what_is_kept_of_a_changed_word_is_its_authors_and_changed_by_whoever_did_it(writing: Writing) -> None:
+    """Once whoever had written the rest of a word was said to have added it when another corrected a letter."""
+    await writing.by("ann", lambda doc: text_of(doc).insert(0, "recieve"))
+    await writing.by("bob", lambda doc: text_of(doc).__delitem__(slice(3, 5)))
+    await writing.by("cem", lambda doc: text_of(doc).insert(3, "ei"))
+    (root,) = await writing.changes(1, 3)
+    assert root["content"] == [
+        {"text": "rec", "author": "ann", "change": "removed", "kept": True, "by": "bob"},
+        {"text": "ie", "author": "ann", "change": "removed", "by": "bob"},
+        {"text": "ve", "author": "ann", "change": "removed", "kept": True, "by": "bob"},
+        {"text": "rec", "author": "ann", "change": "added", "kept": True, "by": "cem"},
+        {"text": "ei", "author": "cem", "change": "added"},
+        {"text": "ve", "author": "ann", "change": "added", "kept": True, "by": "cem"},
     ]
 
 

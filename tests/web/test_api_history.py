@@ -181,15 +181,24 @@ async def test_one_block_comes_back(http: httpx.AsyncClient) -> None:
     ann = Writer(http, "ann")
     blocks = ann.doc.get("xml", type=XmlFragment).children
 
-    def two_paragraphs() -> None:
-        for words in ("one", "two"):
-            blocks.append(XmlElement("paragraph", {}, [XmlText(words)]))
+    def paragraph(words: str) -> XmlElement:
+        return XmlElement("paragraph", {}, [XmlText(words)])
 
-    await ann.push(two_paragraphs)
+    def two_paragraphs_and_a_list() -> None:
+        items = [XmlElement("listItem", {}, [paragraph(words)]) for words in ("three", "four")]
+        for block in (paragraph("one"), paragraph("two"), XmlElement("bulletList", {}, items)):
+            blocks.append(block)
+
+    await ann.push(two_paragraphs_and_a_list)
     await ann.push(lambda: [blocks[at].children[0].insert(0, "not ") for at in (0, 1)])
     (root,) = (await get(http, "/history/blame", at=1))["roots"]
     assert (await restore(http, "ann", seq=1, block=root["content"][1]["id"])).json()["changed"]
-    assert (await http.get(url(PLANS, "/content"))).text == "not one\ntwo"
+    assert (await http.get(url(PLANS, "/content"))).text == "not one\ntwo\nthree\nfour"
+    await ann.push(lambda: blocks[2].children.__delitem__(1))
+    assert (await http.get(url(PLANS, "/content"))).text == "not one\ntwo\nthree"
+    item = root["content"][2]["content"][1]
+    assert (await restore(http, "ann", seq=1, block=item["id"])).json()["changed"]
+    assert (await http.get(url(PLANS, "/content"))).text == "not one\ntwo\nthree\nfour"
     for nonsense in ("1:1", "here", "1:2:3", "-1:0"):
         problem(await restore(http, "ann", seq=1, block=nonsense), 404)
     problem(await restore(http, "ann", seq=1, root="nothing"), 404)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pycrdt import Text
+from pycrdt import Text, XmlElement, XmlFragment, XmlText
 
 from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq
@@ -93,6 +93,37 @@ def test_a_restore_is_a_new_edit() -> None:
     newest = json.loads(done("history", "list", "plans", "--json").splitlines()[0])
     assert (newest["kind"], newest["user"], newest["seq"], newest["row"]) == ("restore", "cem", 1, 4)
     assert {author["user"] for author in json.loads(done("history", "blame", "plans", "--json"))["authors"]} == {"ann"}
+
+
+def test_one_item_of_a_list_is_restored_by_the_id_that_blame_shows(tmp_path: Path) -> None:
+    asyncio.run(_write_list(f"sqlite+aiosqlite:///{tmp_path}/data/coscribe.db"))
+    lines = done("history", "blame", "list", "--at", "1", "--ids").splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["default", "<bulletList>", "<listItem>", "<paragraph>"]
+    block = lines[2].split()[1]
+    assert (
+        done("history", "restore", "list", "1", "--block", block)
+        == f"block {block} of list is as it was at 1, by edit 3.\n"
+    )
+    assert done("history", "show", "list", "3") == "one\nnot two\n"
+    assert (
+        done("history", "restore", "list", "1", "--block", block)
+        == f"block {block} of list is as it was at 1 already.\n"
+    )
+
+
+async def _write_list(url: str) -> None:
+    doc = new_doc()
+    blocks = doc.get("default", type=XmlFragment).children
+    items = [XmlElement("listItem", {}, [XmlElement("paragraph", {}, [XmlText(words)])]) for words in ("one", "two")]
+    blocks.append(XmlElement("bulletList", {}, items))
+    updates = [NewUpdate("ann", doc.get_update())]
+    before = doc.get_state()
+    for item in blocks[0].children:
+        item.children[0].children[0].insert(0, "not ")
+    updates.append(NewUpdate("ann", doc.get_update(before)))
+    async with await Database.open(url) as database:
+        await database.log.load(DocumentId("list"), create=True)
+        await database.log.append([Append(DocumentId("list"), tuple(updates))])
 
 
 @pytest.mark.parametrize(

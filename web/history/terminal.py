@@ -19,11 +19,12 @@ _CONTEXT: Final = 60
 
 
 class _Printer:
-    def __init__(self, found: Node, console: Console, *, changes: bool) -> None:
+    def __init__(self, found: Node, console: Console, *, changes: bool, ids: bool = False) -> None:
         self._authors = found["authors"]
         self._console = console
         self._changes = changes
         """Show what changed; otherwise who wrote it."""
+        self._ids = ids
 
     def roots(self, roots: list[Node]) -> Iterator[Text]:
         for root in roots:
@@ -67,6 +68,8 @@ class _Printer:
         change = node.get("change")
         name = f"<{node['tag']}>" if "tag" in node else node["type"]
         head += self._styled(name, change, node) if change in _SIGNS else Text(name, style="dim")
+        if self._ids:
+            head += Text(f" {node['id']}", style="dim")
         yield self._indented(depth, head)
         yield from self._inside(node, depth + 1)
 
@@ -103,8 +106,8 @@ def print_diff(found: Node, console: Console) -> None:
         console.print("Nothing has changed.")
 
 
-def print_blame(found: Node, console: Console) -> None:
-    for line in _Printer(found, console, changes=False).roots(found["roots"]):
+def print_blame(found: Node, console: Console, *, ids: bool) -> None:
+    for line in _Printer(found, console, changes=False, ids=ids).roots(found["roots"]):
         console.print(line, soft_wrap=True)
     for number, author in enumerate(found["authors"]):
         colour = _AUTHOR_COLOURS[number % len(_AUTHOR_COLOURS)]

@@ -50,6 +50,18 @@ test('changes belong to who made them, those of a whole block to whoever added o
   ])
 })
 
+test('of a word that was changed, only what came and went is counted', () => {
+  const tree = comparison(
+    paragraph([
+      { text: 'fox', author: 0, change: 'removed', kept: true, by: 1 },
+      { text: 'fo', author: 0, change: 'added', kept: true, by: 1 },
+      { text: 'lk', author: 1, change: 'added' },
+      { text: 'x', author: 0, change: 'added', kept: true, by: 1 },
+    ]),
+  )
+  expect(changesOf(tree)).toEqual([{ author: 1, added: 2, removed: 0 }])
+})
+
 describe('people', () => {
   test('have a colour of their own, the same each time', () => {
     const palette = new Palette()

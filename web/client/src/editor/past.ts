@@ -60,12 +60,34 @@ const MARK_TAGS: Readonly<Record<string, string>> = {
 }
 /** A word about what became of them stands in the first text inside: these hold nothing but their own parts. */
 const FRAMES = new Set(['ul', 'ol', 'table', 'tr'])
+/** What stands in these comes back alone as well: one item, one paragraph of a cell. Of others, half would be none. */
+const HOLDERS = new Set(['bulletList', 'orderedList', 'taskList', 'blockquote', 'tableCell', 'tableHeader', 'detailsContent'])
+const EXCERPT = 60
 /** Layout and paint of far-away blocks are skipped from here on. */
 const LONG_BLOCKS = 500
 const WORDS = { added: 'Added', removed: 'Removed', formatted: 'Reformatted' } as const
 
 export function draw(comparison: Comparison, look: Look, people: readonly Person[]): Drawn {
   return new Drawing(look, people).draw(comparison)
+}
+
+export interface Part {
+  /** Of the block, for a restore. */
+  id: string
+  words: string
+}
+
+/** A drawn block and everything in it that a restore may bring back alone, from the top down. */
+export function partsOf(block: HTMLElement): Part[] {
+  return [...block.querySelectorAll<HTMLElement>('[data-block]')].map((part) => ({
+    id: part.dataset['block'] ?? '',
+    words: excerpt(part.innerText),
+  }))
+}
+
+function excerpt(text: string): string {
+  const words = text.replaceAll(/\s+/g, ' ').trim()
+  return words.length > EXCERPT ? `${words.slice(0, EXCERPT)}…` : words
 }
 
 class Drawing {
@@ -113,7 +135,11 @@ class Drawing {
   }
 
   #inside(into: HTMLElement, branch: Pick<Branch, 'content' | 'entries' | 'tag'>): void {
-    for (const node of branch.content ?? []) this.#node(into, node)
+    const holds = HOLDERS.has(branch.tag ?? '')
+    for (const node of branch.content ?? []) {
+      if (holds && isBranch(node) && node.tag !== undefined) this.#element(into, node, node.id)
+      else this.#node(into, node)
+    }
     // Of elements these are attributes, which show in how the element looks.
     if (branch.entries === undefined || branch.tag !== undefined) return
     const list = element('dl')
@@ -152,13 +178,15 @@ class Drawing {
     return this.look === 'changes' && (change === 'added' || change === 'removed')
   }
 
-  #element(into: HTMLElement, branch: Branch): void {
+  /** @param id is that of a part that a restore may bring back alone. */
+  #element(into: HTMLElement, branch: Branch, id = ''): void {
     const { tag = '' } = branch
     if (tag === 'hardBreak') {
       into.append(element('br'))
       return
     }
     const drawn = this.#elementFor(branch)
+    if (id !== '') drawn.outer.dataset['block'] = id
     into.append(drawn.outer)
     this.#mark(drawn.outer, branch)
     this.#say(drawn.inner)

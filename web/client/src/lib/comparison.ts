@@ -20,6 +20,8 @@ export interface Run extends Fate {
   text: string
   marks?: Marks
   marks_before?: Marks
+  /** Both states have it; the word around it changed. */
+  kept?: true
 }
 
 export interface Value extends Fate {
@@ -131,7 +133,7 @@ export function changesOf({ roots }: Comparison): (Amount & { author: number })[
     const author = fate.by ?? fate.author
     const amount = amounts.get(author) ?? { added: 0, removed: 0 }
     amounts.set(author, amount)
-    if (isRun(node) && fate.change !== 'formatted') amount[fate.change] += node.text.length
+    if (isRun(node) && node.kept !== true && fate.change !== 'formatted') amount[fate.change] += node.text.length
   })
   return [...amounts]
     .map(([author, amount]) => ({ author, ...amount }))
