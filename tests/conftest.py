@@ -17,7 +17,6 @@ import httpx
 import pytest
 
 from tests import servers
-from tests.preloaded import Template
 from tests.support import STRICT, choose_seed
 
 
@@ -57,14 +56,6 @@ def start_server(tmp_path: Path) -> Iterator[servers.StartServer]:
     yield start
     for server in started:
         server.__exit__(None, None, None)
-
-
-@pytest.fixture(scope="module")
-def preloaded() -> Iterator[Template]:
-    """`start_server(…, template=preloaded)`: for tests that start very many servers."""
-    template = Template()
-    yield template
-    template.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,8 +1,8 @@
 """Servers that start at once: processes forked from one that has imported `coscribe` already.
 
-Importing takes longer than all the rest of a start. A test that starts a hundred servers would spend most of its time
-on that; each of these is a process of its own all the same, and runs the same `main` with the same arguments. What
-CHECKER_PLANT names is planted before (`tests.checker.plant`).
+Importing takes longer than all the rest of a start, and there are hundreds of starts. Each of these is a process of its
+own all the same, and runs the same `main` with the same arguments. What CHECKER_PLANT names is planted before
+(`tests.checker.plant`).
 
 As a program (`python -m tests.preloaded`) this is the process to fork from: one JSON request per line on stdin,
 {"start": {"env", "cwd", "log"}} or {"wait": pid}; one JSON answer per line on stdout. It ends with its stdin.
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ class Template:
         """Run `coscribe serve` in a new process."""
         return ForkedProcess(self, self.ask({"start": {"env": dict(env), "cwd": str(cwd), "log": str(log)}}))
 
-    def close(self) -> None:
-        self._process.communicate()
+
+@cache
+def template() -> Template:
+    """The one of this process."""
+    return Template()
 
 
 class ForkedProcess:

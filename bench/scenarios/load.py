@@ -197,7 +197,7 @@ def run_load(
     generator_cores = (time.process_time() - generator_before) / sending
     server_cores = (server.tree.cpu_seconds() - server_before) / sending
     late = watch is not None and watch.is_late
-    settled = loop.run(lambda: all(room.settled() for room in everyone), 1.0 if late else _SETTLE_SECONDS)
+    settled = _settle(loop, everyone, patient=not late)
     clients = [client for room in rooms for client in room.clients]
     load = Load(
         seconds=time.perf_counter() - schedule.start,
@@ -212,6 +212,23 @@ def run_load(
     if settled or not late:
         load.faults = [fault for room in everyone for fault in room.faults()]
     return load
+
+
+def _settle(loop: Loop, rooms: list[Room], *, patient: bool) -> bool:
+    """Wait until everybody has everything; if `patient`, as long as anything still comes: after an overload that may
+    take longer, and what comes late is not missing."""
+
+    def settled() -> bool:
+        return all(room.settled() for room in rooms)
+
+    if not patient:
+        return loop.run(settled, 1.0)
+    received = -1
+    while not loop.run(settled, _SETTLE_SECONDS):
+        before, received = received, sum(stream.received for room in rooms for stream in room.streams())
+        if received == before:
+            return False
+    return True
 
 
 class _Watch:

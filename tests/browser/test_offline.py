@@ -295,7 +295,7 @@ def _later(name: str) -> str:
 
 async def test_the_stale_app(start_server: StartServer, visit: Visit, document: str, tmp_path: Path, axe: str) -> None:
     """A newer version is offered on every page, taken only where somebody says so, and not before edits are saved."""
-    server = await asyncio.to_thread(start_server)
+    server = await asyncio.to_thread(start_server, executed=True)
     ada = await visit(server)
     await ada.open(document)
     await controlled(ada)

@@ -14,7 +14,6 @@ from tests.checker.stage import PlantedServer
 from tests.e2e.feed import read_all
 from tests.e2e.replica import replay
 from tests.e2e.writers import Writer, check_promises, write_until_cut_off
-from tests.preloaded import Template
 from tests.servers import ServerDied
 
 pytestmark = pytest.mark.xdist_group("checker")
@@ -24,9 +23,9 @@ RUN_SECONDS = 5.0
 
 @pytest.mark.parametrize("point", CRASH_POINTS)
 async def test_dying_at_a_crash_point_loses_nothing(
-    tmp_path: Path, preloaded: Template, http: httpx.AsyncClient, document: str, rng: Random, point: str
+    tmp_path: Path, http: httpx.AsyncClient, document: str, rng: Random, point: str
 ) -> None:
-    server = PlantedServer(tmp_path, template=preloaded)
+    server = PlantedServer(tmp_path)
     plants = [f"crash:{point}:{1 if point in ('migration', 'checkpoint') else 3}", "limit:checkpoint_rows=3"]
     writers = [Writer(f"w{n}", server, document, Random(rng.random())) for n in range(6)]
     try:

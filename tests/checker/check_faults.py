@@ -50,7 +50,7 @@ async def test_a_clock_that_jumps_by_a_day_changes_nothing(
     library = faketime_library()
     clock = tmp_path / "clock"
     clock.write_text("+0d")
-    server = await asyncio.to_thread(start_server)
+    server = await asyncio.to_thread(start_server, executed=True)
     await asyncio.to_thread(server.terminate)
     server.add_environment(
         LD_PRELOAD=str(library),

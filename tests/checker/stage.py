@@ -3,10 +3,10 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -17,7 +17,6 @@ from tests.checker.proxy import Proxy
 from tests.checker.rows import Database
 from tests.interop.node import Node
 from tests.postgres import execute
-from tests.preloaded import Template
 from tests.servers import ServerDied, ServerProcess
 
 DatabaseKind = Literal["sqlite", "postgresql"]
@@ -97,14 +96,14 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    kind: DatabaseKind, directory: Path, rng: Random, *, plants: list[str], settings: dict[str, object]
+    kind: DatabaseKind, directory: Path, rng: Random, *, plants: list[str], settings: dict[str, Any]
 ) -> AsyncIterator[Stage]:
     """Everything up and running, and gone afterwards."""
-    with _cluster(kind) as cluster, closing(Template()) as template:
+    with _cluster(kind) as cluster:
         url = None if cluster is None else cluster.url.set(database="checked").render_as_string(hide_password=False)
         if cluster is not None:
             execute(cluster.url, "CREATE DATABASE checked")
-        server = PlantedServer(directory, url, template=template, **settings)
+        server = PlantedServer(directory, url, **settings)
         file = None if cluster is not None else server.data_dir / "coscribe.db"
         async with (
             Proxy(server.port, rng) as proxy,

@@ -10,7 +10,6 @@ from tests.e2e.feed import read_all
 from tests.e2e.raw_client import RawClient
 from tests.e2e.replica import items_of, replay
 from tests.e2e.writers import Writer, check_promises, write_until_cut_off
-from tests.preloaded import Template
 from tests.servers import ServerProcess, StartServer
 
 pytestmark = pytest.mark.xdist_group("kill")
@@ -43,13 +42,12 @@ async def verify(
 @pytest.mark.timeout(300)
 async def test_no_acknowledged_update_is_missing_after_100_kills_at_random_moments(
     start_server: StartServer,
-    preloaded: Template,
     database_url: str | None,
     http: httpx.AsyncClient,
     document: str,
     rng: Random,
 ) -> None:
-    server = await asyncio.to_thread(start_server, database_url, template=preloaded)
+    server = await asyncio.to_thread(start_server, database_url)
     everybody: list[Writer] = []
     seqs: dict[str, int] = {}
     cut_off = 0  # edits that were on their way when the server died

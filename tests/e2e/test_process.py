@@ -23,7 +23,7 @@ STOP_SECONDS = 5
 
 
 async def test_serve_prints_its_address_and_answers_there(start_server: StartServer, http: httpx.AsyncClient) -> None:
-    server = await asyncio.to_thread(start_server)
+    server = await asyncio.to_thread(start_server, executed=True)
 
     assert server.url in server.log.read_text()
     assert (await http.get(f"{server.url}/healthz")).status_code == 200
@@ -35,7 +35,7 @@ async def test_a_stop_signal_flushes_every_relayed_edit_and_ends_with_code_0(
     start_server: StartServer, http: httpx.AsyncClient, document: str, number: signal.Signals
 ) -> None:
     # A commit window this long leaves everything to the flush at the end.
-    server = await asyncio.to_thread(start_server, commit_window_ms=1000)
+    server = await asyncio.to_thread(start_server, executed=True, commit_window_ms=1000)
     async with RawClient(server, document) as writer, RawClient(server, document) as reader:
         for n in range(EDITS):
             await writer.edit(append(f"edit {n}"))
@@ -55,7 +55,7 @@ async def test_a_stop_signal_flushes_every_relayed_edit_and_ends_with_code_0(
 async def test_ctrl_c_ends_it_while_requests_and_edits_arrive(
     start_server: StartServer, http: httpx.AsyncClient, document: str
 ) -> None:
-    server = await asyncio.to_thread(start_server)
+    server = await asyncio.to_thread(start_server, executed=True)
     writer = await RawClient(server, document).connect()
 
     async def write() -> None:

@@ -15,7 +15,6 @@ from tests.e2e.feed import read_all
 from tests.e2e.replica import replay, state_vector
 from tests.interop.hocuspocus import Provider, ProviderVersion, provide
 from tests.interop.node import Node, NodeClient
-from tests.preloaded import Template
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
 
@@ -179,10 +178,10 @@ KILLS = 6
 
 @pytest.mark.timeout(180)
 async def test_what_providers_say_is_saved_is_there_after_a_kill(
-    start_server: StartServer, preloaded: Template, node: Node, http: httpx.AsyncClient, document: str, rng: Random
+    start_server: StartServer, node: Node, http: httpx.AsyncClient, document: str, rng: Random
 ) -> None:
     """`hasUnsyncedChanges` turns false only after the commit: SIGKILL at any moment loses nothing of it."""
-    server = await asyncio.to_thread(start_server, template=preloaded)
+    server = await asyncio.to_thread(start_server)
     writers = [await provide(node, f"w{version}", server.ws_url, document, version=version) for version in VERSIONS]
     said = 0
 
