@@ -22,13 +22,13 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidHandshake, InvalidMessage
 
+from tests.checker.postgres import cluster as postgres_cluster
 from tests.e2e.feed import read_all
 from tests.e2e.metrics import read_metrics
 from tests.e2e.raw_client import Disconnected, RawClient
 from tests.e2e.replica import append, items_of, replay
 from tests.e2e.writers import Writer, check_promises
 from tests.servers import ServerProcess, StartServer
-from tests.storage.faults import CuttingProxy
 from tests.support import eventually, skip_or_fail
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -51,7 +51,7 @@ async def fragile_server(
 ) -> AsyncIterator[tuple[ServerProcess, Switch, Switch]]:
     """A server, what takes its database away, and what gives it back.
 
-    PostgreSQL: every connection is cut and new ones are refused. SQLite: another program holds the lock.
+    PostgreSQL is stopped as by `pg_ctl stop -m immediate`. SQLite: another program holds the lock.
     """
     if database_url is None:
         server = await asyncio.to_thread(start_server, **settings)
@@ -67,16 +67,16 @@ async def fragile_server(
 
             yield server, lock, unlock
         return
-    async with CuttingProxy(database_url) as proxy:
+    with postgres_cluster() as cluster:
+        url = cluster.url.render_as_string(hide_password=False)
 
-        async def cut() -> None:
-            proxy.open = False
-            await proxy.cut_all()
+        async def stop() -> None:
+            await asyncio.to_thread(cluster.stop_immediately)
 
-        async def mend() -> None:
-            proxy.open = True
+        async def start() -> None:
+            await asyncio.to_thread(cluster.start)
 
-        yield await asyncio.to_thread(start_server, proxy.url, **settings), cut, mend
+        yield await asyncio.to_thread(start_server, url, **settings), stop, start
 
 
 async def status(http: httpx.AsyncClient, server: ServerProcess) -> tuple[int, str]:
