@@ -109,7 +109,6 @@ class Slot:
         "next_token",
         "seat",
         "session",
-        "stops_at_zero",
         "task",
         "version",
         "waiting",
@@ -128,7 +127,6 @@ class Slot:
         """Came while the one before was looked at."""
         self.version: str | None = None
         """Of the provider; None before 4, and before it is known."""
-        self.stops_at_zero = False
         self.session: Session | None = None
         self.seat: Seat | None = None
 
@@ -137,6 +135,10 @@ class Slot:
     @property
     def write(self) -> Callable[[bytes], None]:
         return self._socket.connection.write
+
+    @property
+    def stops_at_zero(self) -> bool:
+        return self.version is not None
 
     def close(self, code: int, reason: str) -> None:
         self._socket.connection.close(code, reason)
@@ -157,14 +159,10 @@ class Slot:
         self._socket.forget(self)
 
     def renew(self, token: str) -> None:
-        self.stops_at_zero = True  # Version 2 sends its token once.
-        self.take_token(token)
-
-    # for the socket
-
-    def take_token(self, token: str) -> None:
         self.next_token = token
         self._socket.look_again(self)
+
+    # for the socket
 
     def send(self, message: bytes) -> None:
         with contextlib.suppress(RuntimeError):
@@ -322,8 +320,7 @@ class HocuspocusSocket:
 
     def _receive_token(self, slot: Slot, token: Token) -> None:
         slot.version = token.version
-        slot.stops_at_zero = token.version is not None
-        slot.take_token(token.token)
+        slot.renew(token.token)
 
     def look_again(self, slot: Slot) -> None:
         """Judge a slot's newest token, if none of it is being judged: then it comes next."""
@@ -432,7 +429,7 @@ class HocuspocusSocket:
         if token is not None and not self._closed:
             # The right one came while the wrong one was looked at; what waited was for whichever is right.
             again = self._new_slot(Key(slot.dialect.prefix, slot.document))
-            again.version, again.stops_at_zero = slot.version, slot.stops_at_zero
+            again.version = slot.version
             self._look(again, token)
 
     def _count_denial(self) -> None:

@@ -27,8 +27,7 @@ so one status too many is a lie, and one too few a document that never is:
     P3  With a new sync step 1 the client has begun to count anew: what it sent before is not answered any more.
         Nor are updates that a provider made while it was offline and sends after its sync step 1, which covers them.
         Of one that only deletes nobody can say. A provider that stops at 0 gets its status last of all, when nothing
-        else is waited for; one that goes on to -1, as before version 3, gets none: rather one too few. Version 3 is
-        known from 2 by sending its token when it is asked to, and so it is asked.
+        else is waited for; one that goes on to -1, as before version 4, gets none: rather one too few.
     P4  Between sync step 1 and sync step 2 nothing is answered: then all of it at once. So 0 is not reached before
         what the client did offline is saved.
 """
@@ -135,7 +134,7 @@ class DocumentConnection(Connection, Protocol):
 
     @property
     def stops_at_zero(self) -> bool:
-        """The provider is known not to count below 0."""
+        """The provider does not count below 0."""
         ...
 
     def part(self, error: CollabError) -> None:
@@ -282,18 +281,7 @@ class HocuspocusSession(Session):
 
     asks_first: ClassVar[bool] = False
 
-    __slots__ = (
-        "_asks",
-        "_early",
-        "_owed",
-        "_refusals",
-        "_round",
-        "_synced",
-        "_token_wanted",
-        "_unsure",
-        "_vector",
-        "_waiting",
-    )
+    __slots__ = ("_asks", "_early", "_owed", "_refusals", "_round", "_synced", "_unsure", "_vector", "_waiting")
 
     def __init__(self, room: "Room", grant: Grant, connection: Connection, dialect: Hocuspocus) -> None:
         super().__init__(room, grant, connection, dialect)
@@ -307,8 +295,6 @@ class HocuspocusSession(Session):
         """Updates that came since it asked to sync, while its sync step 2 has not."""
         self._unsure = 0
         """As `_early`, of which nobody knows whether the provider counts them."""
-        self._token_wanted = False
-        """It was asked for its token, to see whether it is one that stops at 0."""
         self._refusals = 0
         """Messages that were answered by 0."""
         self._waiting = 0
@@ -388,7 +374,6 @@ class HocuspocusSession(Session):
                 self.room.relay(self, payload)
         elif kind == TOKEN:
             self._place.renew(payload.decode())
-            self._answer_unsure()
         elif kind == LEAVE:
             self._place.leave()
         else:
@@ -422,7 +407,7 @@ class HocuspocusSession(Session):
             return 1
         ranges = scan_update(payload).ranges
         if not ranges:
-            self._unsure += 1
+            self._unsure += self._place.stops_at_zero
             return 0
         return any(end > self._vector.get(client, 0) for client, _, end in ranges)
 
@@ -455,14 +440,9 @@ class HocuspocusSession(Session):
             batch.when_done.append(self._owed)
 
     def _answer_unsure(self) -> None:
-        if not self._unsure or not self._synced or self._owed is not None or self.held:
-            return
-        if self._place.stops_at_zero:
+        if self._unsure and self._synced and self._owed is None and not self.held:
             count, self._unsure = self._unsure, 0
             self._answer(count)
-        elif not self._token_wanted:
-            self._token_wanted = True
-            self.send(self._framing.token_wanted())
 
     def _answer(self, count: int) -> None:
         message = self.dialect.acknowledgement(b"")

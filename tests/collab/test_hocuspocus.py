@@ -28,11 +28,7 @@ class Line(MemoryConnection):
         self.parted: CollabError | None = None
         self.left = False
         self.tokens: list[str] = []
-        self.version = 4
-
-    @property
-    def stops_at_zero(self) -> bool:
-        return self.version == 4 or bool(self.tokens)
+        self.stops_at_zero = True
 
     def part(self, error: CollabError) -> None:
         self.parted = error
@@ -90,10 +86,6 @@ class Provider(Peer):
                 if body[1] and (self.unsynced or not self.may_be_told_more):
                     assert self.unsynced > 0, "told of one more than it counts"
                     self.unsynced -= 1
-                continue
-            if body == b"\2\0":
-                if self.connection.version > 2:
-                    self.send(self.dialect.prefix + b"\2\0" + write_var_string("its token"))
                 continue
             if body[0] == 2:
                 self.roles.append(body[3:])
@@ -327,7 +319,7 @@ def test_updates_that_waited_for_the_connection_are_covered_by_the_sync(world: W
 
 
 @pytest.mark.rule("P3")
-@pytest.mark.parametrize("version", [4, 3, 2])
+@pytest.mark.parametrize("version", [4, 2])
 def test_deletions_that_waited_for_the_connection_make_no_later_edit_saved(world: World, version: int) -> None:
     """Nobody can say whether the provider counts them. Version 2 went on to -1 when it was told of each, and called
     what was typed next saved before it was."""
@@ -341,8 +333,7 @@ def test_deletions_that_waited_for_the_connection_make_no_later_edit_saved(world
     for _ in range(3):
         del ann.text[0:1]
     ann.attach()
-    ann.connection.version = version
-    ann.may_be_told_more = version > 2
+    ann.connection.stops_at_zero = ann.may_be_told_more = version == 4
     ann.push(counts=False)
     relay(world)
     ann.text += " typed meanwhile"
@@ -356,32 +347,6 @@ def test_deletions_that_waited_for_the_connection_make_no_later_edit_saved(world
     assert ann.unsynced == 1
     world.settle()
     assert (ann.unsynced, world.stored_text()) == (0, "ds typed meanwhile typed next")
-
-
-@pytest.mark.rule("P3")
-@pytest.mark.parametrize("version", [4, 3])
-def test_deletions_before_the_sync_step_2_are_saved_in_the_end(world: World, version: int) -> None:
-    """Versions 4 and 3 count them if they were made since the connection is there. 3 was taken for 2, which goes on
-    to -1, and showed unsaved edits until it connected again."""
-    bob, ann = provider(world), Provider(world)
-    bob.text += "words"
-    world.settle()
-    ann.attach()
-    ann.connection.version = version
-    ann.may_be_told_more = True
-    world.peers.append(ann)
-    world.settle()
-    ann.silent = True
-    ann.start_sync()
-    world.settle()
-    for _ in range(3):
-        del ann.text[0:1]
-    ann.push()
-    world.settle()
-    assert ann.unsynced == 4
-    ann.silent = False
-    world.settle()
-    assert (ann.unsynced, world.stored_text()) == (0, "ds")
 
 
 @pytest.mark.rule("P4")

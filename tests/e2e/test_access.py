@@ -507,6 +507,9 @@ async def _works(client: RawClient, watcher: RawClient, message: str) -> bool:
             return True
         case "acknowledgement request":
             asked = await client.ask_saved()
+            # It waits for what this connection sent before to be committed: by when a later edit is, that was.
+            await watcher.edit(append(tag))
+            await watcher.saved()
             await client.sync()
             return client.acknowledged >= asked
         case "role request":
