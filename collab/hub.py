@@ -216,13 +216,22 @@ class Hub:
         return room
 
     def attach(
-        self, room: Room, grant: Grant, connection: Connection, dialect: Dialect, *, epoch: str | None = None
+        self,
+        room: Room,
+        grant: Grant,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        epoch: str | None = None,
+        schema: int | None = None,
     ) -> Session:
         """Begin a session. The transport hands every message to `Session.receive` and calls `Session.closed`.
 
         Args:
             epoch: of the client's copy; empty when it has none. It is told the document's first of all, and sent away
                 when the two differ. None: the client does not know of epochs.
+            schema: version of the editor's schema that the client knows. It is told the document's, and only reads when
+                that is later (rule S6). None: the client's editor is none of ours.
         """
         session = dialect.session(room, grant, connection)
         if self._rooms.get(grant.document) is not room or room.closed is not None:
@@ -238,6 +247,10 @@ class Hub:
                 connection.close(OtherEpoch.close_code, "this document was begun anew")
                 return session
         self._empty.pop(room, None)
+        if schema is not None:
+            if grant.may_write and schema > room.schema:
+                room.require_schema(schema)
+            session.name_schema(schema)
         room.attach(session)
         return session
 

@@ -74,6 +74,10 @@ class Dialect(Protocol):
         """Tells a client which lineage of the document this is."""
         ...
 
+    def schema(self, version: int) -> bytes:
+        """Tells a client with which version of the editor's schema the document was written."""
+        ...
+
     def refusal(self, reason: str) -> bytes:
         """Tells the client that something it sent was not accepted, while the connection stays open."""
         ...

@@ -52,6 +52,8 @@ class LoadedDocument:
     updates: list[StoredUpdate]
     head: Seq
     """Seq of the last committed row; 0 for an empty document."""
+    schema: int = 0
+    """Version of the editor's schema that it was written with; 0 when nobody has said."""
 
 
 @dataclass(frozen=True, slots=True)

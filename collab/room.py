@@ -114,6 +114,7 @@ class Room:
     ) -> None:
         self.document = document
         self.epoch = loaded.epoch
+        self.schema = loaded.schema
         self.limits = limits
         self.stats = stats
         self.frame = frame
@@ -193,6 +194,12 @@ class Room:
             raise RoomClosed("the document is being read again; try once more in a moment")
 
     # -- coming and going --------------------
+
+    def require_schema(self, version: int) -> None:
+        """It is written with a later version of the editor's schema from now on: older ones only read (rule S6)."""
+        self.schema = version
+        for session in list(self.sessions):
+            session.heed_schema()
 
     def attach(self, session: Session) -> None:
         """Let `session` take part. Our sync step 1 goes first: the client's answer, which holds its offline edits, is

@@ -5,9 +5,12 @@ S2  Who may not write changes nothing: the update is neither applied, relayed no
 S3  After a refusal nothing is acknowledged on this connection any more.
 S4  A fault in a message ends this session alone.
 S5  A grant is never changed, only replaced: from that moment on every message is judged by the new one.
+S6  Whoever has named a version of the editor's schema older than the document's only reads: what their editor does not
+    know, it would delete.
 """
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from collab.errors import CollabError, MalformedMessage, MessageTooLarge, RoomClosed, UnknownMessage
@@ -24,7 +27,7 @@ from collab.messages import (
 )
 from collab.ports import Connection
 from collab.scanner import ScannedUpdate, scan_update
-from collab.types import ClientId, Grant
+from collab.types import ClientId, Grant, Role
 
 if TYPE_CHECKING:
     from collab.committer import Batch, Outcome
@@ -68,18 +71,25 @@ class Session:
         "connection",
         "dialect",
         "examined",
+        "given",
         "grant",
         "held",
         "missed_since",
         "open",
         "refused",
         "room",
+        "schema",
         "tells_role",
     )
 
     def __init__(self, room: "Room", grant: Grant, connection: Connection, dialect: Dialect) -> None:
         self.room = room
+        self.given = grant
+        """What the person may do."""
         self.grant = grant
+        """What this connection may do; no more than that (rule S6)."""
+        self.schema: int | None = None
+        """Version of the editor's schema that the client knows, if it has said."""
         self.connection = connection
         self.dialect = dialect
         self.open = True
@@ -145,6 +155,7 @@ class Session:
 
     def regrant(self, grant: Grant) -> None:
         """Somebody's role has changed while connected (rule S5)."""
+        self.given, grant = grant, self._narrowed(grant)
         may_write, self.grant = self.grant.may_write, grant
         if not self.open:
             return
@@ -161,6 +172,27 @@ class Session:
             self.send(self.dialect.refusal(READ_ONLY))
         if self.tells_role:
             self._send_role()
+
+    @property
+    def outdated(self) -> bool:
+        """Rule S6."""
+        return self.schema is not None and self.schema < self.room.schema
+
+    def _narrowed(self, grant: Grant) -> Grant:
+        return replace(grant, role=Role.READER) if self.outdated else grant
+
+    def name_schema(self, version: int) -> None:
+        """The client has said which version it knows, before anything else."""
+        self.schema = version
+        self.send(self.dialect.schema(self.room.schema))
+        self.grant = self._narrowed(self.given)
+
+    def heed_schema(self) -> None:
+        """The document's schema version is a later one from now on."""
+        if self.schema is not None:
+            self.send(self.dialect.schema(self.room.schema))
+            if self.outdated:
+                self.regrant(self.given)
 
     def _send_role(self) -> None:
         self.send(self.dialect.role(self.grant.role.name.lower()))

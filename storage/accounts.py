@@ -20,7 +20,7 @@ from storage.audit_log import Actor, Event, record
 from storage.documents import is_findable
 from storage.errors import EntryNotFound, LastAdministrator, LinkNotValid, NameTaken, PersonNotFound
 from storage.rows import fold, insert
-from storage.tables import accounts, grants, invitations, link_holders, share_links, sign_ins, tokens
+from storage.tables import accounts, grants, invitations, link_holders, people, share_links, sign_ins, stars, tokens
 from storage.transactions import Transactions
 
 _ID_ALPHABET = string.ascii_letters + string.digits
@@ -542,6 +542,10 @@ def delete_account(connection: Connection, account_pk: int, *, administrator: bo
     """
     for table in (sign_ins, tokens, invitations, grants, link_holders):
         connection.execute(delete(table).where(table.c.account_pk == account_pk))
+    author = (
+        select(people.c.pk).join(accounts, accounts.c.id == people.c.external_id).where(accounts.c.pk == account_pk)
+    )
+    connection.execute(delete(stars).where(stars.c.person_pk.in_(author)))
     for table, column in ((invitations, "invited_by_pk"), (share_links, "created_by_pk")):
         connection.execute(update(table).where(table.c[column] == account_pk).values({column: None}))
     connection.execute(delete(accounts).where(accounts.c.pk == account_pk))

@@ -3,7 +3,8 @@
 Rule D1: a name belongs to one document, also while that lies in the bin.
 Rule D2: names are compared byte by byte (`a` is not `A`) and listed in that order.
 Rule D3: deleting and restoring are idempotent; the bin loses nothing.
-Rule D4: a search finds its text in names and titles whatever the case; no character of it is a wildcard.
+Rule D4: a search finds its text in names and titles whatever the case, and its words in what documents say (rule Y2);
+    no character of it is a wildcard.
 """
 
 import re
@@ -11,13 +12,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func, literal, or_, select, tuple_, update
 
 from collab.errors import DocumentNotFound
 from collab.types import DocumentId, Seq
 from storage.errors import DocumentExists
 from storage.rows import create_document, fold, new_epoch
-from storage.tables import documents, quarantines
+from storage.search import says
+from storage.tables import BYTEWISE_TEXT, documents, people, quarantines, stars
 from storage.transactions import Transactions
 
 TITLE_CHARACTERS_MAX = 1000
@@ -57,6 +59,33 @@ class DocumentInfo:
 DocumentList = list[DocumentInfo]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends in a list that begins with what was changed last."""
+
+    at_ms: int
+    name: DocumentId
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which documents, and in which order."""
+
+    query: str | None = None
+    """Rule D4."""
+    deleted: bool = False
+    """Those in the bin, instead of those that are not."""
+    quarantined: bool = False
+    starred_by: str | None = None
+    """Only those that somebody with this id has starred."""
+    after: DocumentId | None = None
+    """Only those whose names are behind this one; for lists in the order of names."""
+    newest_first: bool = False
+    """In the order of the last change (in the bin: of when they came there), not of names."""
+    before: Place | None = None
+    """Only what follows that place; for lists that begin with the newest."""
+
+
 class Documents(Protocol):
     """The catalogue. Every method may raise StoreUnavailable; those that write also StoreBroken."""
 
@@ -92,12 +121,7 @@ class Documents(Protocol):
         deleted: bool = False,
         quarantined: bool = False,
     ) -> DocumentList:
-        """The first `limit` documents in the order of their names, of those behind `after`.
-
-        Args:
-            query: Only those with this text in their name or title, in upper or lower case.
-            deleted: Those in the bin, instead of those that are not.
-            quarantined: Only those in quarantine.
+        """The first `limit` documents in the order of their names; the other arguments as in `Choice`.
 
         Raises:
             ValueError: `limit` is not positive.
@@ -186,21 +210,19 @@ class SqlDocuments:
         deleted: bool = False,
         quarantined: bool = False,
     ) -> DocumentList:
+        return await self.choose(
+            Choice(query=query, deleted=deleted, quarantined=quarantined, after=after), limit=limit
+        )
+
+    async def choose(self, choice: Choice, *, limit: int) -> DocumentList:
+        """The first `limit` documents of a choice. Raises as `list`."""
         check_limit(limit)
-        if query and not is_findable(query):
+        if choice.query and not is_findable(choice.query):
             return []
 
         def work(connection: Connection) -> DocumentList:
-            in_bin = documents.c.deleted_at_ms.is_not(None)
-            chosen: list[ColumnElement[bool]] = [in_bin if deleted else ~in_bin]
-            if after is not None:
-                chosen.append(documents.c.name > after)
-            if query:
-                chosen.append(matches(connection, fold(query)))
-            if quarantined:
-                chosen.append(quarantines.c.reason.is_not(None))
-            statement = _SELECT.where(*chosen).order_by(documents.c.name).limit(limit)
-            return [document_info(row) for row in connection.execute(statement)]
+            rows = connection.execute(chosen(connection, _SELECT, choice).limit(limit))
+            return [document_info(row) for row in rows]
 
         return await self._transactions.read(work)
 
@@ -214,20 +236,26 @@ class SqlDocuments:
 
     async def in_bin(self, names: Collection[DocumentId]) -> Collection[DocumentId]:
         """Which of them are in the bin."""
-        chosen = list(names)
+        wanted = list(names)
 
         def work(connection: Connection) -> Collection[DocumentId]:
             found: set[DocumentId] = set()
-            for start in range(0, len(chosen), _NAMES_AT_ONCE):
-                named = documents.c.name.in_(chosen[start : start + _NAMES_AT_ONCE])
+            for start in range(0, len(wanted), _NAMES_AT_ONCE):
+                named = documents.c.name.in_(wanted[start : start + _NAMES_AT_ONCE])
                 in_bin = select(documents.c.name).where(named, documents.c.deleted_at_ms.is_not(None))
                 found.update(connection.scalars(in_bin))
             return found
 
-        return await self._transactions.read(work) if chosen else ()
+        return await self._transactions.read(work) if wanted else ()
 
     async def restore(self, document: DocumentId) -> DocumentInfo:
         return await self._update(document, deleted_at_ms=None)
+
+    async def require_schema(self, document: DocumentId, version: int) -> None:
+        """From now on it is written with this version of the editor's schema, or a later one."""
+        older = (documents.c.name == document) & (documents.c.schema_version < version)
+        statement = update(documents).where(older).values(schema_version=version)
+        await self._transactions.write(lambda connection: connection.execute(statement))
 
     async def _update(self, document: DocumentId, **values: Any) -> DocumentInfo:
         def work(connection: Connection) -> DocumentInfo:
@@ -247,11 +275,35 @@ def is_findable(query: str) -> bool:
     return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in query)
 
 
-def matches(connection: Connection, folded: str) -> ColumnElement[bool]:
-    """Rule D4, for text that `fold` has prepared."""
+def chosen(connection: Connection, statement: Select[Any], choice: Choice) -> Select[Any]:
+    """A statement on documents joined with quarantines, narrowed to a choice, in its order."""
+    in_bin = documents.c.deleted_at_ms.is_not(None)
+    statement = statement.where(in_bin if choice.deleted else ~in_bin)
+    if choice.query:
+        statement = statement.where(_matches(connection, choice.query))
+    if choice.quarantined:
+        statement = statement.where(quarantines.c.reason.is_not(None))
+    if choice.starred_by is not None:
+        theirs = select(stars.c.document_pk).join(people).where(people.c.external_id == choice.starred_by)
+        statement = statement.where(documents.c.pk.in_(theirs))
+    if choice.newest_first:
+        at = func.coalesce(documents.c.deleted_at_ms, documents.c.updated_at_ms)
+        if choice.before is not None:
+            place = tuple_(literal(choice.before.at_ms, BigInteger), literal(choice.before.name, BYTEWISE_TEXT))
+            statement = statement.where(tuple_(at, documents.c.name) < place)
+        return statement.order_by(at.desc(), documents.c.name.desc())
+    if choice.after is not None:
+        statement = statement.where(documents.c.name > choice.after)
+    return statement.order_by(documents.c.name)
+
+
+def _matches(connection: Connection, query: str) -> ColumnElement[bool]:
+    """Rule D4."""
+    folded, said = fold(query), says(query)
     # Not LIKE: it has wildcards to escape, and SQLite's limits the length of its pattern.
     position = func.instr if connection.dialect.name == "sqlite" else func.strpos
-    return or_(position(func.lower(documents.c.name), folded) > 0, position(documents.c.title_folded, folded) > 0)
+    named = or_(position(func.lower(documents.c.name), folded) > 0, position(documents.c.title_folded, folded) > 0)
+    return named if said is None else or_(named, said)
 
 
 DOCUMENT_COLUMNS = (

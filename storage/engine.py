@@ -21,8 +21,10 @@ from storage.postgresql import PostgresBackend
 from storage.quarantine import SqlQuarantine
 from storage.retention import SqlRetention
 from storage.schema import own_revisions, require_current, schema_state, state_of
+from storage.search import SqlSearch
 from storage.sharing import SqlSharing
 from storage.sqlite import SqliteBackend
+from storage.stars import SqlStars
 from storage.transactions import Backend, Transactions
 from storage.update_log import SqlUpdateLog
 from storage.url import describe, is_sqlite, parse_database_url, sqlite_path
@@ -43,6 +45,8 @@ class Database:
     accounts: SqlAccounts
     access: SqlAccess
     sharing: SqlSharing
+    search: SqlSearch
+    stars: SqlStars
     credentials: SqlCredentials
     audit: AuditLog
     retention: SqlRetention
@@ -59,6 +63,8 @@ class Database:
         self.accounts = SqlAccounts(transactions, now_ms=now_ms)
         self.access = SqlAccess(transactions, now_ms=now_ms)
         self.sharing = SqlSharing(transactions, now_ms=now_ms)
+        self.search = SqlSearch(transactions)
+        self.stars = SqlStars(transactions)
         self.credentials = SqlCredentials(transactions, now_ms=now_ms)
         self.audit = AuditLog(transactions, now_ms=now_ms)
         self.retention = SqlRetention(transactions, now_ms=now_ms)

@@ -40,6 +40,16 @@ class SqlFiles:
         row = await self._transactions.read(lambda connection: connection.execute(chosen).one_or_none())
         return None if row is None else (File(row.digest, row.media_type, row.bytes), row.epoch)
 
+    async def all(self, document: DocumentId) -> list[tuple[File, str]]:
+        """All files of a document, each as `find` gives it."""
+        chosen = (
+            select(files.c.digest, files.c.media_type, files.c.bytes, documents.c.epoch)
+            .join(documents, documents.c.pk == files.c.document_pk)
+            .where(documents.c.name == document)
+        )
+        rows = await self._transactions.read(lambda connection: connection.execute(chosen).all())
+        return [(File(row.digest, row.media_type, row.bytes), row.epoch) for row in rows]
+
     async def check_room(self, document: DocumentId, file: File, bytes_max: int) -> None:
         """
         Raises:

@@ -42,8 +42,11 @@ from storage.tables import (
     link_holders,
     people,
     quarantines,
+    search_texts,
+    search_words,
     share_links,
     sign_ins,
+    stars,
     thinned_checksum,
     tickets,
     tokens,
@@ -67,6 +70,9 @@ _OF_DOCUMENT: tuple[Table, ...] = (
     files,
     grants,
     general_access,
+    search_texts,
+    search_words,
+    stars,
 )
 
 
@@ -312,6 +318,8 @@ def _erase(person: str, alias: str, by: Actor, now_ms: int, connection: Connecti
         mine = or_(invitations.c.name == account.name, invitations.c.email == account.email)
         connection.execute(delete(invitations).where(mine, invitations.c.account_pk.is_(None)))
         delete_account(connection, account.pk, administrator=account.administrator)
+    author = select(people.c.pk).where(people.c.external_id == person)
+    connection.execute(delete(stars).where(stars.c.person_pk.in_(author)))
     connection.execute(update(people).where(people.c.external_id == person).values(external_id=alias))
     for pk, user_id, user_name, address, details in _entries(connection, words):
         theirs = user_id == person or (user_id is None and user_name in words)

@@ -20,16 +20,17 @@ from storage.accounts import Account, account_pk_of, person
 from storage.audit_log import Actor, Event, record
 from storage.documents import (
     DOCUMENT_COLUMNS,
+    Choice,
     DocumentInfo,
     check_limit,
     check_title,
+    chosen,
     document_info,
     get_document,
     is_findable,
-    matches,
 )
 from storage.errors import DocumentExists, EntryNotFound, LinkNotValid, OwnerStays, PersonNotFound
-from storage.rows import create_document, find_document, fold, insert, new_epoch
+from storage.rows import create_document, find_document, insert, new_epoch
 from storage.tables import accounts, documents, general_access, grants, link_holders, quarantines, share_links
 from storage.transactions import Transactions
 
@@ -113,27 +114,25 @@ class SqlSharing:
         account: Account,
         *,
         everything: bool,
-        after: DocumentId | None = None,
+        choice: Choice,
+        shared: bool = False,
         limit: int,
-        query: str | None = None,
-        deleted: bool = False,
-        quarantined: bool = False,
     ) -> list[Listed]:
-        """As `Documents.list`, of those in which somebody has a role (in the bin: owns), or of all."""
+        """As `SqlDocuments.choose`, of those in which somebody has a role (in the bin: owns), or of all.
+
+        Args:
+            shared: only what belongs to somebody else.
+        """
         check_limit(limit)
-        if query and not is_findable(query):
+        if choice.query and not is_findable(choice.query):
             return []
         now_ms = self._now_ms()
 
         def work(connection: Connection) -> list[Listed]:
-            statement = _list_statement(account, now_ms, everything=everything, deleted=deleted)
-            if after is not None:
-                statement = statement.where(documents.c.name > after)
-            if query:
-                statement = statement.where(matches(connection, fold(query)))
-            if quarantined:
-                statement = statement.where(quarantines.c.reason.is_not(None))
-            rows = connection.execute(statement.order_by(documents.c.name).limit(limit))
+            statement = _list_statement(account, now_ms, everything=everything, deleted=choice.deleted)
+            if shared:
+                statement = statement.where(func.coalesce(_direct(account.pk), 0) != Role.OWNER)
+            rows = connection.execute(chosen(connection, statement, choice).limit(limit))
             return [_listed(row, administrator=account.administrator) for row in rows]
 
         return await self._transactions.read(work)
@@ -400,15 +399,12 @@ def _list_statement(account: Account, now_ms: int, *, everything: bool, deleted:
         .where(grants.c.role == Role.OWNER)
         .subquery()
     )
-    in_bin = documents.c.deleted_at_ms.is_not(None)
-    statement = (
-        select(*DOCUMENT_COLUMNS, direct, by_link, shared_with_all, ownership.c.owner_id, ownership.c.owner_name)
-        .select_from(
-            documents.outerjoin(quarantines)
-            .outerjoin(general_access, general_access.c.document_pk == documents.c.pk)
-            .outerjoin(ownership, ownership.c.document_pk == documents.c.pk)
-        )
-        .where(in_bin if deleted else ~in_bin)
+    statement = select(
+        *DOCUMENT_COLUMNS, direct, by_link, shared_with_all, ownership.c.owner_id, ownership.c.owner_name
+    ).select_from(
+        documents.outerjoin(quarantines)
+        .outerjoin(general_access, general_access.c.document_pk == documents.c.pk)
+        .outerjoin(ownership, ownership.c.document_pk == documents.c.pk)
     )
     if everything:
         return statement

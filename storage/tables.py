@@ -50,6 +50,8 @@ documents = Table(
     # Rows of `updates` through this one stand for others that were thinned out, and how often that was done.
     Column("thinned_through", BigInteger, nullable=False, server_default="0"),
     Column("thinnings", Integer, nullable=False, server_default="0"),
+    # Of the editor: whoever has an older one would destroy what it does not know. 0: nobody has said.
+    Column("schema_version", Integer, nullable=False, server_default="0"),
     # A purged document's key must not come back: checksums and appends in doubt refer to it.
     sqlite_autoincrement=True,
 )
@@ -178,6 +180,32 @@ versions = Table(
     Column("person_pk", ForeignKey("people.pk")),
     Column("name", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# What documents say, for searches: see `storage.search`. It can be made again from `updates`.
+search_texts = Table(
+    "search_texts",
+    metadata,
+    Column("through_seq", BigInteger, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+search_words = Table(
+    "search_words",
+    metadata,
+    Column("word", BYTEWISE_TEXT, nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False, index=True),
+    PrimaryKeyConstraint("word", "document_pk"),
+    sqlite_with_rowid=False,
+)
+
+stars = Table(
+    "stars",
+    metadata,
+    Column("person_pk", ForeignKey("people.pk"), nullable=False),
+    Column("document_pk", ForeignKey("documents.pk"), nullable=False, index=True),
+    PrimaryKeyConstraint("person_pk", "document_pk"),
 )
 
 accounts = Table(

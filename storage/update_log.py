@@ -225,7 +225,8 @@ def _load(document: DocumentId, connection: Connection, *, with_checkpoint: bool
         checkpoint = Checkpoint(Seq(found.through_seq), found.state)
     after = Seq(0) if checkpoint is None else checkpoint.through
     rows = rows_after(connection, found.pk, after=after, through=found.head_seq, thinned=found.thinned_through)
-    return _Loaded(LoadedDocument(found.epoch, checkpoint, list(rows), Seq(found.head_seq)), found.pk, found.checksum)
+    loaded = LoadedDocument(found.epoch, checkpoint, list(rows), Seq(found.head_seq), found.schema_version)
+    return _Loaded(loaded, found.pk, found.checksum)
 
 
 def _read(connection: Connection, document: DocumentId, *, after: Seq, limit: int, bytes_max: int) -> UpdatePage:

@@ -27,6 +27,7 @@ from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
 from web.history.process import HistoryProcess
 from web.history.sweeper import Sweeper
+from web.indexer import Indexer
 from web.jobs import Jobs
 from web.minting import Mint
 from web.operator import WithOperator
@@ -215,8 +216,9 @@ def create_app(
             keeper = HistoryKeeper(history, store.history)
             keeper.start()
             stack.push_async_callback(keeper.close)
+            indexer = Indexer(store.log, store.search, history)
             hub = Hub(
-                WatchedLog(store.log, keeper),
+                WatchedLog(store.log, appended=indexer.note, checkpointed=keeper.note),
                 frame=encode_frame,
                 limits=given.room_limits,
                 on_failure=on_failure,
@@ -230,7 +232,7 @@ def create_app(
             stack.push_async_callback(hub.close, given.shutdown_seconds)
             state = await compose(given, store, hub, history, heart, operator_key)
             stack.push_async_callback(say_the_rest, state)
-            work = [state["recorder"].run(), state["watch"].run()]
+            work = [state["recorder"].run(), state["watch"].run(), indexer.run()]
             if given.history_retention != "all":
                 keep = Keep(given.history_retention)
                 work.append(Sweeper(store, history, keep, given.history_days, store.now_ms).run())

@@ -82,6 +82,11 @@ def _documents() -> list[BaseRoute]:
             DELETE=Granted(Action.DELETE, documents.delete_document, Spec("Put a document into the bin", _NOTHING)),
         ),
         Resource(
+            f"{document}/star",
+            PUT=Granted(Action.READ, documents.star_document, Spec("Star a document", _NOTHING)),
+            DELETE=Granted(Action.READ, documents.unstar_document, Spec("Take one's star away", _NOTHING)),
+        ),
+        Resource(
             f"{document}/restore",
             POST=Granted(
                 Action.BRING_BACK,

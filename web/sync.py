@@ -12,6 +12,8 @@ from web.state import AppWebSocket, state_of
 from web.transport import OpenReceiver, Receiver, encode_frame, run_connection
 
 _NOBODY = b"\x00"
+_DIGITS = 9
+"""More than these no version of a schema has."""
 KEEP_ALIVE = encode_frame(Y_WEBSOCKET.awareness(_NOBODY))
 """News of no client. Protocol pings are not enough: y-websocket looks at messages only."""
 
@@ -24,12 +26,16 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
     """
     state = state_of(websocket)
     epoch = websocket.query_params.get("epoch") if websocket.scope["query_string"] else None
+    schema = _schema_of(websocket.query_params.get("schema")) if websocket.scope["query_string"] else None
     hub, grant = state["hub"], admission.grant
     try:
         if epoch and grant.may_create and not hub.is_open(grant.document):
             # A server that lost its data gets it back from those who have it, and all of them belong together.
             await state["database"].documents.adopt(grant.document, epoch)
         room = await hub.open(grant)
+        if schema is not None and schema > room.schema and grant.may_write:
+            # Before anything can be written with it: after a crash it has to be known.
+            await state["database"].documents.require_schema(grant.document, schema)
     except (DocumentQuarantined, CorruptUpdate) as error:
         # Nobody in a browser can read the answer to a refused handshake, and this one is worth knowing.
         refusal = error
@@ -37,13 +43,18 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         return
 
     def open_receiver(connection: Connection) -> Receiver:
-        session = hub.attach(room, grant, connection, Y_WEBSOCKET, epoch=epoch)
+        session = hub.attach(room, grant, connection, Y_WEBSOCKET, epoch=epoch, schema=schema)
         if state["settings"].local_only:
             return session  # There is nobody to watch over, and nothing to count.
         places, admission.places[:] = tuple(admission.places), ()
         return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, places)
 
     await connect(websocket, open_receiver)
+
+
+def _schema_of(text: str | None) -> int | None:
+    """What is no version is ignored."""
+    return int(text) if text and len(text) <= _DIGITS and text.isascii() and text.isdecimal() else None
 
 
 async def connect(websocket: AppWebSocket, open_receiver: OpenReceiver, keep_alive: bytes = KEEP_ALIVE) -> None:

@@ -237,9 +237,9 @@ class Watch:
             self._end(seat, PermissionDenied("you may not open this document any more"))
         else:
             seat.due = self._due(found)
-            if found.role != session.grant.role:
+            if found.role != session.given.role:
                 self.changed_roles += 1
-                session.regrant(replace(session.grant, role=found.role))
+                session.regrant(replace(session.given, role=found.role))
 
     def _end(self, seat: Seat, error: CollabError) -> None:
         self.ended += 1

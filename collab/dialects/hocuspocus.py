@@ -197,6 +197,9 @@ class Hocuspocus:
     def epoch(self, epoch: str) -> bytes:
         raise NotImplementedError("a Hocuspocus provider names no epoch, and has no word for one")
 
+    def schema(self, version: int) -> bytes:
+        raise NotImplementedError("a Hocuspocus provider names no schema version, and has no word for one")
+
     def stateless(self, text: bytes) -> bytes | None:
         return self.prefix + b"\x05" + write_var_bytes(text)
 

@@ -5,17 +5,18 @@
     2 0 varstring  refusal (server to client only)
     102 varbytes   acknowledgement: the client asks, the server echoes after the commit
     104 varstring  epoch (server to client only): the lineage of the document
+    105 varbytes   schema version, a varuint (server to client only) of the editor that the document was written with
     103 varbytes   role: the client asks with nothing in it, the server answers with JSON, now and at each change
 
 Source: y-protocols PROTOCOL.md; y-websocket src/y-websocket.js; type 102 as in the y-sweet client. A stock
 y-websocket client warns about types it does not know, so 102 and 103 go only to clients that sent one,
-and 104 only to those that named an epoch when they connected.
+and 104 and 105 only to those that named an epoch or a schema version when they connected.
 """
 
 import json
 from typing import TYPE_CHECKING
 
-from collab.codec import Reader, write_var_bytes, write_var_string
+from collab.codec import Reader, write_var_bytes, write_var_string, write_var_uint
 from collab.errors import MalformedMessage, UnknownMessage
 from collab.messages import ACK_REQUEST, AWARENESS, QUERY_AWARENESS, ROLE_REQUEST, SYNC_STEP_1, SYNC_STEP_2, UPDATE
 from collab.ports import Connection
@@ -31,6 +32,7 @@ _QUERY_AWARENESS = 3
 _ACKNOWLEDGEMENT = 102
 _ROLE = 103
 _EPOCH = 104
+_SCHEMA = 105
 _SYNC_KINDS = (SYNC_STEP_1, SYNC_STEP_2, UPDATE)
 _ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST, _ROLE: ROLE_REQUEST}
 
@@ -64,6 +66,9 @@ class YWebSocket:
 
     def epoch(self, epoch: str) -> bytes:
         return bytes((_EPOCH,)) + write_var_string(epoch)
+
+    def schema(self, version: int) -> bytes:
+        return bytes((_SCHEMA,)) + write_var_bytes(write_var_uint(version))
 
     def refusal(self, reason: str) -> bytes:
         return b"\x02\x00" + write_var_string(reason)

@@ -65,6 +65,11 @@ class Historian:
         # Collected as it is made, which is what rooms do, and half the work of doing so afterwards.
         return _state_of(await self._parts(document, await self._check(document, at)), skip_gc=False)
 
+    async def newest(self, document: DocumentId) -> tuple[Seq, bytes]:
+        """The seq of the newest row, and `content` at it."""
+        at = await self._check(document, None)
+        return at, await self.content(document, at)
+
     async def _check(self, document: DocumentId, at: Seq | None) -> Seq:
         head = (await self._store.extent(document)).head
         if at is None:

@@ -417,10 +417,22 @@ async def tab_to(person: Person, role: str, name: str | re.Pattern[str]) -> None
     raise AssertionError(f"Tab never reaches the {role} {name}")
 
 
-_KEPT = """async () => [
-    ...Object.keys(localStorage).filter((key) => key.startsWith('coscribe:document:')),
-    ...(await indexedDB.databases()).map(({ name }) => name),
-]"""
+_KEPT = """async () => {
+    const names = (await indexedDB.databases()).map(({ name }) => name)
+    const texts = !names.includes('coscribe:texts') ? [] : await new Promise((resolve) => {
+        indexedDB.open('coscribe:texts').onsuccess = ({ target: { result: database } }) => {
+            database.transaction('texts').objectStore('texts').getAllKeys().onsuccess = ({ target: { result } }) => {
+                database.close()
+                resolve(result)
+            }
+        }
+    })
+    return [
+        ...Object.keys(localStorage).filter((key) => key.startsWith('coscribe:document:')),
+        ...names.filter((name) => name !== 'coscribe:texts'),
+        ...texts,
+    ]
+}"""
 
 
 async def kept_documents(person: Person) -> list[str]:

@@ -15,13 +15,16 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Page, expect
+from pycrdt import Doc, XmlElement, XmlFragment
 
-from tests.browser.accounts import CHEAP, House
+from tests.browser.accounts import CHEAP, House, call
 from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import PHONE, Person
+from tests.e2e.raw_client import RawClient
 from tests.servers import ServerProcess, StartServer
 from tests.setup import ROOT
+from tests.support import eventually
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
@@ -123,6 +126,7 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ben.state_is("saved")
     await ben.page.goto(server.url)
     await opens_offline(ben, "Plans")
+    await ben.page.get_by_label("by themselves").uncheck()
     await ben.page.get_by_role("button", name="Actions for Marked").click()
     await ben.page.get_by_role("menuitem", name="Keep on this device").click()
     await opens_offline(ben, "Marked")
@@ -141,7 +145,10 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ben.picture("start-offline-phone-dark")
     await sound(ben, axe)
     await ben.page.get_by_label("Search").fill("nothing like it")
-    await expect(ben.page.get_by_text("No document of that name")).to_be_visible()
+    await expect(ben.page.get_by_text("Nothing found for “nothing like it”.")).to_be_visible()
+    await ben.page.get_by_label("Search").fill("by ANN")
+    await expect(ben.page.get_by_role("link", name="Marked")).to_contain_text("written by Ann")
+    await expect(ben.page.get_by_role("link")).to_have_count(2)
     await ben.page.get_by_label("Search").fill("plan")
     await ben.page.get_by_role("link", name="Plans").click()
     await ben.shows("before the tunnel")
@@ -191,6 +198,51 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     # The draft, which had no epoch, has made way for the copy.
     names: list[str] = await ben.page.evaluate(_DATABASES)
     assert [name for name in names if name.endswith("@")] == []
+
+
+async def test_what_changed_last_comes_onto_the_device_by_itself(start_server: StartServer, visit: Visit) -> None:
+    server = await asyncio.to_thread(start_server, **CHEAP)
+    house = await House.of(server, visit)
+    ann, ben = house.ann, await house.enter("Ben")
+    notes = await house.document("notes", "Notes", reader=ben)
+    await house.document("alone", "Of Ann alone")
+    await ann.open(notes)
+    await ann.write("for the journey")
+    await ann.state_is("saved")
+    await ben.page.goto(server.url)
+    await opens_offline(ben, "Notes")
+    await controlled(ben)
+    # It changes, and comes again the next time.
+    await ann.write(", two hours")
+    await ann.state_is("saved")
+    await ben.page.reload()
+    await opens_offline(ben, "Notes")
+    await eventually(lambda: fresh(ben, notes), "the copy is up to date")
+    # What is taken away goes.
+    lost = await house.document("lost", "Lost", reader=ben)
+    await ben.page.reload()
+    await opens_offline(ben, "Lost")
+    await house.take(lost, ben)
+    await ben.page.reload()
+    await eventually(lambda: gone(ben, lost), "the copy is gone")
+
+    ben.server_away = True
+    ann.server_away = True
+    await asyncio.to_thread(server.kill9)
+    await ben.open(notes)
+    await ben.shows("for the journey, two hours")
+    await asyncio.to_thread(server.start)
+
+
+async def fresh(person: Person, document: str) -> bool:
+    fact = await person.page.evaluate("(id) => JSON.parse(localStorage.getItem(`coscribe:document:${id}`))", document)
+    info = await call(person, "GET", f"documents/{document}")
+    return bool(fact["changedAt"] == info["updated_at"])
+
+
+async def gone(person: Person, document: str) -> bool:
+    names: list[str] = await person.page.evaluate(_DATABASES)
+    return not any(name.startswith(f"coscribe:{document}@") for name in names)
 
 
 async def kept_here(person: Person) -> None:
@@ -345,6 +397,35 @@ async def test_the_stale_app(start_server: StartServer, visit: Visit, document: 
     await expect(second.get_by_label(Release.AFTER)).to_be_visible()
     ada.page = second
     await ada.shows("written in the old version, and not saved yet")
+
+
+async def test_an_app_whose_editor_is_too_old_only_reads(
+    visit: Visit, server: ServerProcess, document: str, axe: str
+) -> None:
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.write("mine")
+    await ada.state_is("saved")
+
+    def show(doc: Doc[Any]) -> None:
+        doc.get("default", type=XmlFragment).children.append(XmlElement("hologram"))
+
+    async with RawClient(server, f"{document}?schema=999999") as newer:
+        await ada.state_is("outdated")
+        await expect(ada.page.get_by_test_id("state")).to_contain_text("New version needed")
+        await expect(ada.editor).to_have_attribute("contenteditable", "false")
+        await ada.picture("new-version-needed")
+        await sound(ada, axe)
+        await newer.edit(show)
+        await newer.saved()
+        await expect(ada.page.get_by_text("This document holds something this app cannot show yet")).to_be_visible()
+    await ada.page.reload()
+    await ada.state_is("outdated")
+    await expect(ada.page.get_by_text("This document holds something this app cannot show yet")).to_be_visible()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        content = (await http.get(server.document_url(document, "content"), params={"format": "json"})).text
+    assert "mine" in content
+    assert "hologram" in content
 
 
 def _made(directory: Path) -> Path:

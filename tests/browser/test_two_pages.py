@@ -8,7 +8,7 @@ from contextlib import closing
 
 import httpx
 import pytest
-from playwright.async_api import Page, Route, WebSocketRoute, expect
+from playwright.async_api import Dialog, Locator, Page, Route, WebSocketRoute, expect
 from pycrdt import XmlFragment
 
 from collab.structs import read_deletions
@@ -17,6 +17,7 @@ from tests.browser.pages import ARTIFACTS, PHONE, Person, same_text
 from tests.e2e.feed import read_all
 from tests.e2e.replica import replay, state_vector
 from tests.servers import ServerProcess, StartServer
+from tests.support import eventually
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
@@ -306,10 +307,57 @@ async def test_edits_that_the_server_cannot_store_are_not_called_saved_and_said_
         other.execute("BEGIN IMMEDIATE")
         await ada.write(" and meanwhile")
         await ada.state_is("overdue")
-        await expect(ada.page.get_by_test_id("state")).to_contain_text("Not saved yet")
+        await expect(ada.page.get_by_test_id("state")).to_contain_text("The server cannot save right now")
+        await expect(ada.page.get_by_test_id("state")).to_contain_text(f"{len(' and meanwhile')} edits wait")
+        await expect(announced(ada)).to_have_text("The server cannot save right now, kept on this device")
         await photograph(ada, "not-saved")
         other.execute("ROLLBACK")
     await ada.state_is("saved")
+    await expect(announced(ada)).to_have_text("Saved")
+
+
+_NOTHING_IS_STORED = """Object.defineProperty(IDBFactory.prototype, 'open', {
+    value: () => { throw new DOMException('no room', 'QuotaExceededError') }
+})"""
+
+
+async def test_a_browser_that_stores_nothing_says_so_and_asks_before_edits_are_lost(
+    start_server: StartServer, visit: Visit, document: str
+) -> None:
+    server = await asyncio.to_thread(start_server)
+    ada = await visit(server)
+    await ada.context.add_init_script(_NOTHING_IS_STORED)
+    questions: list[str] = []
+
+    async def stay(question: Dialog) -> None:
+        questions.append(question.type)
+        await question.dismiss()
+
+    ada.page.on("dialog", stay)
+    await ada.open(document)
+    await ada.write("stored")
+    await ada.state_is("saved")
+    await expect(ada.page.get_by_test_id("state")).to_contain_text("not kept on this device")
+    await ada.page.reload()
+    await ada.shows("stored")
+    assert questions == []
+
+    await kill(server, [ada])
+    await ada.write("!?")
+    await ada.state_is("offline")
+    await expect(ada.page.get_by_test_id("state")).to_contain_text("2 edits wait")
+    await expect(announced(ada)).to_have_text("Offline, not kept on this device, keep this page open")
+    await photograph(ada, "not-kept")
+    await ada.page.close(run_before_unload=True)
+    await eventually(lambda: questions == ["beforeunload"], "the browser asks")
+    await asyncio.to_thread(server.start)
+    await ada.state_is("saved")
+    await ada.shows("stored!?")
+
+
+def announced(person: Person) -> Locator:
+    """What a screen reader says of the state line."""
+    return person.page.get_by_test_id("announced")
 
 
 async def test_a_document_in_quarantine_says_so_and_shows_what_is_left_of_it(

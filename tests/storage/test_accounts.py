@@ -10,6 +10,7 @@ from storage.access import Claim
 from storage.accounts import FIRST_RUN, Account, NewAccount, NewInvitation, NewSignIn
 from storage.audit_log import Actor, Event, Filter
 from storage.credentials import NewToken
+from storage.documents import Choice
 from storage.engine import Database
 from storage.errors import (
     DocumentExists,
@@ -139,7 +140,7 @@ async def test_a_deleted_person_is_gone_and_their_documents_stay(database: Datab
     with pytest.raises(LinkNotValid):
         await database.accounts.open_invitation("password")
     assert (await database.accounts.open_invitation("guest")).invited_by is None
-    (listed,) = await database.sharing.page(ada, everything=True, after=None, limit=9, query=None, deleted=False)
+    (listed,) = await database.sharing.page(ada, everything=True, choice=Choice(), limit=9)
     assert (listed.info.id, listed.owner, listed.role) == (PLANS, None, Role.OWNER)
     assert (await person(database, "Bob")).id != bob.id, "whoever takes the name is somebody else"
 
@@ -217,13 +218,19 @@ async def test_a_list_has_what_somebody_may_see(database: Database) -> None:
     await database.sharing.set_general(parse_document_id("d"), "signed-in", Role.EDITOR, ADA)
     await database.sharing.set_general(parse_document_id("e"), "anyone", Role.EDITOR, ADA)
 
-    async def listed(who: Account, **options: Any) -> list[tuple[str, Role]]:
-        page = await database.sharing.page(who, **({"everything": False, "limit": 10} | options))
+    async def listed(
+        who: Account, *, limit: int = 10, everything: bool = False, **choice: Any
+    ) -> list[tuple[str, Role]]:
+        shared = choice.pop("shared", False)
+        page = await database.sharing.page(
+            who, everything=everything, choice=Choice(**choice), shared=shared, limit=limit
+        )
         return [(each.info.id, each.role) for each in page]
 
     assert await listed(bob) == [("b", Role.OWNER), ("c", Role.READER), ("d", Role.EDITOR)]
     assert [name for name, _ in await listed(ada, everything=True)] == ["a", "b", "c", "d", "e"]
     assert await listed(bob, after="b", limit=1) == [("c", Role.READER)]
+    assert await listed(bob, shared=True) == [("c", Role.READER), ("d", Role.EDITOR)]
     await database.documents.delete(parse_document_id("b"))
     await database.documents.delete(parse_document_id("c"))
     assert await listed(bob, deleted=True) == [("b", Role.OWNER)]

@@ -226,7 +226,7 @@ async def test_a_fault_of_ours_in_a_handshake_is_a_problem_too(server: Running, 
 async def test_a_database_that_cannot_be_reached_asks_to_come_back(
     server: Running, http: httpx.AsyncClient, break_: Break
 ) -> None:
-    break_(server.state["database"].documents, "list", StoreUnavailable("the database cannot be reached"))
+    break_(server.state["database"].documents, "choose", StoreUnavailable("the database cannot be reached"))
     response = await http.get("/api/documents")
     assert problem(response, 503)["code"] == "store-unavailable"
     assert int(response.headers["retry-after"]) > 0

@@ -37,6 +37,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/documents/{document}"): READERS,
     ("PATCH", "/api/documents/{document}"): EDITORS,
     ("DELETE", "/api/documents/{document}"): OWNERS,
+    ("PUT", "/api/documents/{document}/star"): READERS,
+    ("DELETE", "/api/documents/{document}/star"): READERS,
     ("POST", "/api/documents/{document}/restore"): OWNERS,
     ("POST", "/api/documents/{document}/release"): OWNERS,
     ("GET", "/api/documents/{document}/content"): READERS,

@@ -23,7 +23,7 @@ class FakeSession:
     """What a watch touches of a session."""
 
     def __init__(self) -> None:
-        self.grant = Grant(PLANS, Role.EDITOR, "ann", "Ann", may_create=True)
+        self.given = self.grant = Grant(PLANS, Role.EDITOR, "ann", "Ann", may_create=True)
         self.error: CollabError | None = None
         self.gone = False
 
@@ -35,7 +35,7 @@ class FakeSession:
         self.gone = True
 
     def regrant(self, grant: Grant) -> None:
-        self.grant = grant
+        self.given = self.grant = grant
 
     def end(self, error: CollabError) -> None:
         self.error = error

@@ -2,20 +2,21 @@
 
 import secrets
 import string
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from collab.companions import commented_by, comments_of
 from collab.errors import DocumentNotFound, PermissionDenied
-from collab.types import DocumentId, Grant, Role
-from storage.documents import IN_BIN, DocumentInfo, QuarantineInfo, check_title
+from collab.types import DocumentId, Grant, Role, parse_document_id
+from storage.documents import IN_BIN, Choice, DocumentInfo, Place, QuarantineInfo, check_title
 from storage.sharing import Person
 from web.api.actors import actor_of
 from web.api.bodies import Reply, Schema, iso_time, optional_time, read_json, read_query, respond
-from web.api.fields import DocumentName
 from web.security import Action
 from web.state import AppRequest
 from web.visitor import Visitor
@@ -24,6 +25,9 @@ _ID_ALPHABET = string.ascii_letters + string.digits
 _ID_LENGTH = 20
 """119 bits: nobody finds a document by guessing."""
 PAGE_MAX = 100
+_NO_NAME = "nobody has a name here, so nobody has stars"
+_DIGITS = 18
+"""Fewer than these a time in milliseconds has, for a long while."""
 
 
 def _title(text: str) -> str:
@@ -37,6 +41,8 @@ Title = Annotated[str, AfterValidator(_title)]
 class NewDocument(Schema):
     id: str | None = None
     title: Title = ""
+    copy_of: str | None = None
+    """A document whose content it begins with."""
 
 
 class Renaming(Schema):
@@ -44,9 +50,16 @@ class Renaming(Schema):
 
 
 class ListQuery(Schema):
-    after: DocumentName | None = None
+    after: Annotated[str, Field(max_length=400)] | None = None
+    """The `next` of the page before."""
     limit: Annotated[int, Field(ge=1)] = PAGE_MAX
     q: str | None = None
+    """Text in names and titles, or words in what the documents say."""
+    order: Literal["name", "changed"] = "name"
+    """`changed`: what was changed last comes first."""
+    starred: bool = False
+    shared: bool = False
+    """Only what belongs to somebody else."""
     deleted: bool = False
     quarantined: bool = False
     scope: Literal["mine", "all"] = "mine"
@@ -84,50 +97,93 @@ class OneDocument(DocumentReply):
     """There are comments on it, in its companion; perhaps none that is left."""
 
 
+class ListedReply(DocumentReply):
+    starred: bool
+    excerpt: str | None
+    """What stands in it round what was searched for."""
+
+
 class DocumentPage(Reply):
-    documents: list[DocumentReply]
+    documents: list[ListedReply]
     next: str | None
 
 
 async def list_documents(request: AppRequest, visitor: Visitor) -> Response:
     """A page of documents; `next` is what to give as `after` for the one that follows, null on the last."""
     query = read_query(request, ListQuery)
+    choice = _choice(visitor, query)
     if query.scope == "all" and not visitor.administrator:
         raise PermissionDenied("the list of all documents is for administrators")
     limit = min(query.limit, PAGE_MAX)
-    found = await _find(request, visitor, query, limit + 1)
+    found = await _find(request, visitor, choice, query, limit + 1)
     page = found[:limit]
-    return respond(DocumentPage(documents=page, next=page[-1].id if len(found) > limit else None))
+    names, database = [info.id for info, _, _ in page], request.state["database"]
+    starred = await database.stars.among(names, visitor.user_id) if visitor.user_id is not None else ()
+    excerpts = await database.search.excerpts(names, query.q) if query.q else {}
+    listed = [
+        ListedReply(**reply(info, role, owner).model_dump(), starred=info.id in starred, excerpt=excerpts.get(info.id))
+        for info, role, owner in page
+    ]
+    more = _after(choice, page[-1][0]) if len(found) > limit else None
+    return respond(DocumentPage(documents=listed, next=more))
 
 
-async def _find(request: AppRequest, visitor: Visitor, query: ListQuery, limit: int) -> list[DocumentReply]:
+Found = tuple[DocumentInfo, Role, Person | None]
+
+
+def _choice(visitor: Visitor, query: ListQuery) -> Choice:
+    """
+    Raises:
+        HTTPException: 400, `after` is not from a page in this order; or nobody has a name here, and so no stars.
+    """
+    if query.starred and visitor.user_id is None:
+        raise HTTPException(400, _NO_NAME)
+    choice = Choice(
+        query=query.q,
+        deleted=query.deleted,
+        quarantined=query.quarantined,
+        starred_by=visitor.user_id if query.starred else None,
+        newest_first=query.order == "changed",
+    )
+    if query.after is None:
+        return choice
+    at_ms, point, name = query.after.partition(".") if choice.newest_first else ("0", ".", query.after)
+    try:
+        if not (point and at_ms.isascii() and at_ms.isdecimal() and len(at_ms) < _DIGITS):
+            raise ValueError("after is the next of a page in the same order")
+        place = Place(int(at_ms), parse_document_id(name))
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
+    return replace(choice, before=place) if choice.newest_first else replace(choice, after=place.name)
+
+
+def _after(choice: Choice, last: DocumentInfo) -> str:
+    if not choice.newest_first:
+        return last.id
+    return f"{last.updated_at_ms if last.deleted_at_ms is None else last.deleted_at_ms}.{last.id}"
+
+
+async def _find(request: AppRequest, visitor: Visitor, choice: Choice, query: ListQuery, limit: int) -> list[Found]:
     """The first `limit` documents of those that `visitor` may see."""
     database, account = request.state["database"], visitor.account
-    found: list[DocumentReply] = []
-    after = query.after
+    found: list[Found] = []
     while len(found) < limit:
         page: list[tuple[DocumentInfo, Role | None, Person | None]]
         if account is not None and visitor.bounded:
             listed = await database.sharing.page(
-                account,
-                everything=query.scope == "all",
-                after=after,
-                limit=limit,
-                query=query.q,
-                deleted=query.deleted,
-                quarantined=query.quarantined,
+                account, everything=query.scope == "all", choice=choice, shared=query.shared, limit=limit
             )
             page = [(each.info, _narrowed(visitor, each.info.id, each.role), each.owner) for each in listed]
         else:
-            infos = await database.documents.list(
-                after=after, limit=limit, query=query.q, deleted=query.deleted, quarantined=query.quarantined
-            )
+            infos = await database.documents.choose(choice, limit=limit)
             page = [(info, _role_by_scope(visitor, info.id), None) for info in infos]
         shown = [each for each in page if commented_by(each[0].id) is None]
-        found += [reply(info, role, owner) for info, role, owner in shown if role is not None]
+        found += [(info, role, owner) for info, role, owner in shown if role is not None]
         if len(page) < limit:
             break
-        after = page[-1][0].id
+        last = page[-1][0]
+        at_ms = last.updated_at_ms if last.deleted_at_ms is None else last.deleted_at_ms
+        choice = replace(choice, **({"before": Place(at_ms, last.id)} if choice.newest_first else {"after": last.id}))
     return found[:limit]
 
 
@@ -145,7 +201,18 @@ def _role_by_scope(visitor: Visitor, document: DocumentId) -> Role | None:
 
 async def create_document(request: AppRequest, visitor: Visitor) -> Response:
     new = await read_json(request, NewDocument)
-    return await created(request, await create(request, visitor, new.id, new.title))
+    if new.copy_of is None:
+        return await created(request, await create(request, visitor, new.id, new.title))
+    source = await request.state["door"].grant(visitor, new.copy_of, Action.READ)
+    state = await request.state["hub"].state(source)
+    grant = await create(request, visitor, new.id, new.title)
+    try:
+        await _copy_files(request, source, grant)
+        await request.state["hub"].apply(grant, state)
+    except BaseException:
+        await request.state["database"].documents.delete(grant.document)
+        raise
+    return await created(request, grant)
 
 
 async def create(request: AppRequest, visitor: Visitor, name: str | None, title: str) -> Grant:
@@ -164,6 +231,17 @@ async def create(request: AppRequest, visitor: Visitor, name: str | None, title:
         await database.documents.create(grant.document, title)
         request.state["recorder"].note(visitor.actor, "document-created", grant.document)
     return grant
+
+
+async def _copy_files(request: AppRequest, source: Grant, copy: Grant) -> None:
+    """A document refers to its images by what is in them, and each has its own."""
+    database, blobs = request.state["database"], request.state["blobs"]
+    epoch = (await database.documents.get(copy.document)).epoch
+    for file, source_epoch in await database.files.all(source.document):
+        content = await blobs.get(source_epoch, file.digest)
+        if content is not None:
+            await blobs.put(epoch, file.digest, content)
+            await database.files.add(copy.document, file, copy.user_id, request.state["settings"].files_bytes_max)
 
 
 async def created(request: AppRequest, grant: Grant) -> Response:
@@ -197,6 +275,23 @@ async def restore_document(request: AppRequest, grant: Grant) -> Response:
     info = await request.state["database"].documents.restore(grant.document)
     request.state["recorder"].note(actor_of(request, grant), "document-restored", grant.document)
     return respond(await _reply_to(request, grant, info))
+
+
+async def star_document(request: AppRequest, grant: Grant) -> Response:
+    """For whoever asks; nobody else sees it."""
+    await request.state["database"].stars.give(grant.document, _name_of(grant))
+    return Response(status_code=204)
+
+
+async def unstar_document(request: AppRequest, grant: Grant) -> Response:
+    await request.state["database"].stars.take(grant.document, _name_of(grant))
+    return Response(status_code=204)
+
+
+def _name_of(grant: Grant) -> str:
+    if grant.user_id is None:
+        raise HTTPException(400, _NO_NAME)
+    return grant.user_id
 
 
 async def _reply_to(request: AppRequest, grant: Grant, info: DocumentInfo) -> OneDocument:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from collab.errors import HistoryNotFound
+from collab.export.text import document_text
 from collab.history.compare import Node
 from collab.history.historian import Historian
 from collab.history.html import comparison_html
@@ -15,6 +16,7 @@ from collab.history.thinning import Keep, Thinning
 from collab.history.timeline import TimelineQuery
 from collab.structs import Id
 from collab.types import DocumentId, Seq
+from storage.search import index_of
 from web.times import iso_time
 
 
@@ -48,6 +50,11 @@ class Answers:
     async def content(self, document: DocumentId, at: Seq) -> bytes:
         """The state at a seq as one Yjs v1 update."""
         return await self._historian.content(document, at)
+
+    async def words(self, document: DocumentId) -> tuple[Seq, str, set[str]]:
+        """What the document says now, for `storage.search`."""
+        at, state = await self._historian.newest(document)
+        return at, *index_of(document_text(state))
 
     async def blame(self, document: DocumentId, at: Seq | None = None) -> bytes:
         return _json(await self.blamed(document, at))

@@ -7,7 +7,7 @@ indexed.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -72,21 +72,31 @@ class HistoryKeeper:
 
 
 class WatchedLog:
-    """An update log that says when a checkpoint of a document was written. Everything else goes straight through."""
+    """An update log that says when a document was appended to, and when a checkpoint of it was written."""
 
-    def __init__(self, inner: UpdateLog, keeper: HistoryKeeper) -> None:
+    def __init__(
+        self,
+        inner: UpdateLog,
+        *,
+        appended: Callable[[DocumentId], None],
+        checkpointed: Callable[[DocumentId], None],
+    ) -> None:
         self._inner = inner
-        self._keeper = keeper
+        self._appended = appended
+        self._checkpointed = checkpointed
 
     async def load(self, document: DocumentId, *, create: bool) -> LoadedDocument:
         return await self._inner.load(document, create=create)
 
     async def append(self, appends: Sequence[Append]) -> list[Seq]:
-        return await self._inner.append(appends)
+        seqs = await self._inner.append(appends)
+        for append in appends:
+            self._appended(append.document)
+        return seqs
 
     async def read(self, document: DocumentId, *, after: Seq, limit: int, bytes_max: int) -> UpdatePage:
         return await self._inner.read(document, after=after, limit=limit, bytes_max=bytes_max)
 
     async def write_checkpoint(self, document: DocumentId, checkpoint: Checkpoint) -> None:
         await self._inner.write_checkpoint(document, checkpoint)
-        self._keeper.note(document)
+        self._checkpointed(document)

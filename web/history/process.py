@@ -70,6 +70,9 @@ class HistoryProcess:
     async def next_chunk(self, document: DocumentId) -> Chunk | None:
         return cast("Chunk | None", await self._ask("next_chunk", document))
 
+    async def words(self, document: DocumentId) -> tuple[Seq, str, set[str]]:
+        return cast("tuple[Seq, str, set[str]]", await self._ask("words", document))
+
     async def thinning(self, document: DocumentId, before_ms: int, keep: Keep) -> Thinning | None:
         return cast("Thinning | None", await self._ask("thinning", document, before_ms, keep))
 

@@ -94,6 +94,23 @@ describe('the copy on this device', () => {
     expect(again.getText('t').toJSON()).toBe('still here')
   })
 
+  test('says that it failed when it cannot be opened again either, and takes that back', async () => {
+    const { store, doc } = await openStore(freshName())
+    await vi.waitUntil(() => store.kept)
+    const unopened = vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+      throw new DOMException('no room', 'QuotaExceededError')
+    })
+    const failing = vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementationOnce(() => {
+      throw new DOMException('gone', 'InvalidStateError')
+    })
+    doc.getText('t').insert(0, 'x')
+    expect(store.failed).toBe(false)
+    await vi.waitUntil(() => store.failed, { timeout: 3000 })
+    unopened.mockRestore()
+    failing.mockRestore()
+    await vi.waitUntil(() => store.kept && !store.failed, { timeout: 5000 })
+  }, 10_000)
+
   test('is gone for good when another tab deletes it (L4)', async () => {
     const name = freshName()
     const { store, doc } = await openStore(name)

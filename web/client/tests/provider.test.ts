@@ -10,6 +10,7 @@ import * as Y from 'yjs'
 
 import type { Role } from '../src/lib/roles'
 import { createProvider, type Provider } from '../src/sync/provider'
+import { MESSAGE_SCHEMA, SCHEMA_VERSION } from '../src/sync/schema'
 
 class FakeSocket {
   static readonly OPEN = 1
@@ -73,6 +74,7 @@ describe('provider', () => {
   let provider: Provider
   let refused: number[]
   let epochs: string[]
+  let schemas: number[]
   let roles: (Role | null)[]
   let denied: string[]
   let lost: number
@@ -84,6 +86,7 @@ describe('provider', () => {
     doc = new Y.Doc()
     refused = []
     epochs = []
+    schemas = []
     roles = []
     denied = []
     lost = 0
@@ -100,6 +103,7 @@ describe('provider', () => {
       denied: (reason) => denied.push(reason),
       refused: (code) => refused.push(code),
       epoch: (epoch) => epochs.push(epoch),
+      schema: (version) => schemas.push(version),
     })
   })
 
@@ -156,7 +160,7 @@ describe('provider', () => {
   test('asks for the acknowledgement after its own step 2, so that offline edits are covered', () => {
     doc.getText('t').insert(0, 'written offline')
     const socket = handshake()
-    expect(socket.url).toBe('ws://server/ws/team/plan?epoch=the-first')
+    expect(socket.url).toBe(`ws://server/ws/team/plan?schema=${SCHEMA_VERSION}&epoch=the-first`)
     expect(socket.wire).toEqual(['role?', 'step1', 'step2', '102:2'])
     expect(provider.savedState.saved).toBe(false)
     echoLast(socket)
@@ -221,11 +225,18 @@ describe('provider', () => {
       denied: () => undefined,
       refused: () => undefined,
       epoch: () => undefined,
+      schema: () => undefined,
     })
     tab.connect('')
     doc.getText('t').insert(0, 'not at the server yet')
     expect(doc2.getText('t').toJSON()).toBe('')
     tab.destroy()
+  })
+
+  test('hears which version of the schema the document needs', () => {
+    const version = new Uint8Array([0xac, 0x02])
+    handshake().receive(frame(MESSAGE_SCHEMA, (encoder) => encoding.writeVarUint8Array(encoder, version)))
+    expect(schemas).toEqual([300])
   })
 
   test('roles are told as they change, and one that is not known is none', () => {

@@ -52,6 +52,25 @@ describe('saved state', () => {
     expect(state.saved).toBe(true)
   })
 
+  test('counts the edits that wait, and not what came from this device', () => {
+    const { state, sent, timers } = beginSaved()
+    state.edited(false)
+    expect(state.waiting).toBe(0)
+    state.edited()
+    state.edited()
+    timers.pass(ASK_AFTER_MS)
+    state.edited()
+    expect(state.waiting).toBe(3)
+    state.acknowledge(sent.at(-1) ?? 0)
+    expect(state.waiting).toBe(1)
+    state.disconnected()
+    state.edited()
+    expect(state.waiting).toBe(2)
+    state.handshakeDone()
+    state.acknowledge(sent.at(-1) ?? 0)
+    expect(state.waiting).toBe(0)
+  })
+
   test('edits in quick succession share a request, and the last one is always covered (S3)', () => {
     const { state, sent, timers } = beginSaved()
     for (let edit = 0; edit < 100; edit += 1) {

@@ -20,8 +20,17 @@ export interface DocumentInfo {
   owner: { id: string; name: string } | null
 }
 
+/** A document in a list. */
+export interface ListedDocument extends DocumentInfo {
+  /** How many edits it is made of. */
+  head: number
+  starred: boolean
+  /** What stands in it round what was searched for. */
+  excerpt: string | null
+}
+
 export interface DocumentPage {
-  documents: DocumentInfo[]
+  documents: ListedDocument[]
   /** Give it as `after` for the page that follows; null on the last one. */
   next: string | null
 }
@@ -30,6 +39,11 @@ export interface DocumentFilter {
   /** `all`: for administrators. Without it: those that this person has a role in. */
   scope?: 'all'
   q?: string
+  /** `changed`: what was changed last comes first. */
+  order?: 'changed'
+  starred?: boolean
+  /** Of others. */
+  shared?: boolean
   /** The bin instead. */
   deleted?: boolean
 }
@@ -41,6 +55,15 @@ export async function listDocuments(after: string | null, filter: DocumentFilter
 /** Create a document, without `id` under a name of the server's choice. */
 export async function createDocument(title: string, id?: string, signal?: AbortSignal): Promise<DocumentInfo> {
   return (await request('POST', '/api/documents', { title, id }, { signal })) as DocumentInfo
+}
+
+/** A new document that begins with what another one holds now. */
+export async function copyDocument(id: string, title: string): Promise<DocumentInfo> {
+  return (await request('POST', '/api/documents', { title, copy_of: id })) as DocumentInfo
+}
+
+export async function starDocument(id: string, starred: boolean): Promise<void> {
+  await request(starred ? 'PUT' : 'DELETE', `${documentApiPath(id)}/star`)
 }
 
 export async function readDocument(id: string, signal?: AbortSignal): Promise<DocumentInfo> {

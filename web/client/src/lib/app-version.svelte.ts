@@ -43,6 +43,18 @@ class AppVersion {
     this.accepted = false
   }
 
+  /** This page cannot go on with the version it has. */
+  async renew(): Promise<void> {
+    try {
+      await this.#registration?.update()
+    } catch {
+      // The server is away, or gives no worker just now.
+    }
+    const coming = this.#registration?.installing ?? null
+    if (coming !== null) await installedOrNot(coming)
+    this.accept()
+  }
+
   /** A step towards the newer version; to be called again when anything it reads has changed. */
   proceed(): void {
     if (!this.accepted || this.held) return
@@ -87,6 +99,16 @@ class AppVersion {
     installed()
     worker.addEventListener('statechange', installed)
   }
+}
+
+function installedOrNot(worker: ServiceWorker): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (worker.state !== 'installing') resolve()
+    }
+    look()
+    worker.addEventListener('statechange', look)
+  })
 }
 
 export const appVersion = new AppVersion()

@@ -5,7 +5,8 @@
  * Rule D2: nobody loses unsaved work by it without having been asked.
  */
 
-import { listKnown, readKnown } from './known-documents'
+import { forgetKnown, listKnown, readKnown } from './known-documents'
+import { dropText, TEXTS } from './local-texts'
 import { isShellCache } from './shell-cache'
 import { factKeys, forgetFact, readFact } from './storage'
 
@@ -66,8 +67,16 @@ export function deleteCopy(name: string): Promise<void> {
   })
 }
 
+/** A document's copy goes, and what is remembered of it. Whoever calls has seen to it that nothing is lost by that. */
+export async function removeFromDevice(id: string): Promise<void> {
+  const known = readKnown(id)
+  forgetKnown(id)
+  await dropText(id)
+  if (known !== null) await deleteCopy(copyName(id, known.epoch))
+}
+
 async function localCopies(): Promise<string[]> {
-  const names = new Set<string>()
+  const names = new Set<string>([TEXTS])
   for (const id of listKnown()) {
     const known = readKnown(id)
     if (known !== null) names.add(copyName(id, known.epoch))

@@ -4,11 +4,23 @@
  * While the server is away it lists those that this device holds, and asks again until the server is back.
  */
 
-import { deleteDocument, listDocuments, restoreDocument, type DocumentFilter, type DocumentInfo, type DocumentPage } from './api'
+import {
+  copyDocument,
+  deleteDocument,
+  listDocuments,
+  restoreDocument,
+  type DocumentFilter,
+  type DocumentInfo,
+  type DocumentPage,
+  type ListedDocument,
+} from './api'
 import { messageOf, TooMany, Unreachable } from './http'
 import { keptHere } from './kept-here'
+import { me } from './me.svelte'
 import { withinPatience } from './patience'
 import { Pages } from './pages.svelte'
+import { searchHere } from './search-here'
+import { heedStars, setStar, starsHere } from './stars'
 import { toasts } from './toasts.svelte'
 
 export const titleOf = (document: DocumentInfo): string => document.title || 'Untitled'
@@ -16,12 +28,14 @@ export const titleOf = (document: DocumentInfo): string => document.title || 'Un
 /** When it was last changed; in the bin, when it came there. */
 export const timeOf = (document: DocumentInfo): string => document.deleted_at ?? document.updated_at
 
+/** `recent`: all of them, the last changed first. */
+export type Shelf = 'recent' | 'starred' | 'shared' | 'bin'
+
 const ASK_AGAIN_MS = 3000
 
 export class DocumentList {
   q = $state('')
-  /** The bin is shown. */
-  bin = $state(false)
+  shelf: Shelf = $state('recent')
   /** Whose share dialog is open. */
   sharing: DocumentInfo | null = $state.raw(null)
   /** Which is about to go to the bin, if somebody says yes. */
@@ -30,17 +44,43 @@ export class DocumentList {
   away: string | null = $state(null)
   /** Documents that open without the server. */
   here: readonly string[] = $state.raw([])
-  readonly pages: Pages<DocumentInfo, string>
+  readonly pages: Pages<ListedDocument, string>
 
   constructor(filter: Pick<DocumentFilter, 'scope'> = {}) {
     this.pages = new Pages(async (after) => {
-      const asking = listDocuments(after, { ...filter, q: this.q.trim(), deleted: this.bin })
-      if (filter.scope !== undefined) {
-        const { documents: rows, next } = await asking
-        return { rows, next }
-      }
-      return this.#answerOr(asking)
+      if (filter.scope === undefined) return this.#answerOr(this.#mine(after))
+      const { documents: rows, next } = await listDocuments(after, { ...filter, q: this.q.trim(), deleted: this.bin })
+      return { rows, next }
     })
+  }
+
+  /** The bin is shown. */
+  get bin(): boolean {
+    return this.shelf === 'bin'
+  }
+
+  /** What is shown is all that changed last, and nothing else: no search, no page of something else. */
+  get whole(): boolean {
+    return this.shelf === 'recent' && this.q.trim() === '' && this.away === null
+  }
+
+  /** People have names here, and the server their stars. */
+  get #named(): boolean {
+    return me.info?.auth !== 'none'
+  }
+
+  async #mine(after: string | null): Promise<DocumentPage> {
+    const { shelf } = this
+    const page = await listDocuments(after, {
+      order: 'changed',
+      q: this.q.trim(),
+      deleted: shelf === 'bin',
+      starred: shelf === 'starred' && this.#named,
+      shared: shelf === 'shared',
+    })
+    if (this.#named) heedStars(page.documents)
+    else page.documents = withOwnStars(page.documents).filter(({ starred }) => shelf !== 'starred' || starred)
+    return page
   }
 
   /** Ask again and again while the server is away. @returns ends it. */
@@ -56,13 +96,13 @@ export class DocumentList {
   }
 
   /** Which documents are on this device. */
-  async look(): Promise<DocumentInfo[]> {
+  async look(): Promise<ListedDocument[]> {
     const here = await keptHere()
     this.here = here.map(({ id }) => id)
     return here
   }
 
-  async #answerOr(asking: Promise<DocumentPage>): Promise<{ rows: DocumentInfo[]; next: string | null }> {
+  async #answerOr(asking: Promise<DocumentPage>): Promise<{ rows: ListedDocument[]; next: string | null }> {
     // It is awaited later; a refusal before that is no accident.
     asking.catch(() => undefined)
     const here = await this.look()
@@ -74,17 +114,39 @@ export class DocumentList {
     } catch (error) {
       if (!(error instanceof Unreachable) || error instanceof TooMany) throw error
       this.away = error.message
-      this.bin = false
-      const q = this.q.trim().toLocaleLowerCase()
-      const rows = here.filter(({ id, title }) => `${title}\n${id}`.toLocaleLowerCase().includes(q))
-      return { rows, next: null }
+      if (this.shelf === 'bin') this.shelf = 'recent'
+      const { shelf } = this
+      const onShelf = here.filter(
+        ({ starred, role }) => (shelf !== 'starred' || starred) && (shelf !== 'shared' || role !== 'owner'),
+      )
+      return { rows: await searchHere(onShelf, this.q), next: null }
     }
   }
 
-  show(bin: boolean): void {
-    this.bin = bin
+  show(shelf: Shelf): void {
+    this.shelf = shelf
     this.pages.rows = null
     void this.pages.reload()
+  }
+
+  async star(document: ListedDocument): Promise<void> {
+    try {
+      const changed = await setStar(document, !document.starred, this.#named)
+      if (this.shelf === 'starred') this.pages.remove(({ id }) => id === document.id)
+      else this.pages.replace(({ id }) => id === document.id, changed)
+    } catch (error) {
+      toasts.fault(messageOf(error))
+    }
+  }
+
+  async duplicate(document: DocumentInfo): Promise<void> {
+    try {
+      await copyDocument(document.id, `Copy of ${titleOf(document)}`)
+      toasts.done(`“${titleOf(document)}” is duplicated.`)
+      await this.pages.reload()
+    } catch (error) {
+      toasts.fault(messageOf(error))
+    }
   }
 
   async restore(document: DocumentInfo): Promise<void> {
@@ -111,4 +173,9 @@ export class DocumentList {
     this.pages.remove(({ id }) => id === document.id)
     toasts.done(said)
   }
+}
+
+function withOwnStars(documents: ListedDocument[]): ListedDocument[] {
+  const stars = starsHere()
+  return documents.map((document) => ({ ...document, starred: stars.has(document.id) }))
 }

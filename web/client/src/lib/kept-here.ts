@@ -1,13 +1,15 @@
 /** Documents that this device can show while the server is away, and the room they take. */
 
-import type { DocumentInfo } from './api'
+import type { ListedDocument } from './api'
 import { copyName } from './device'
 import { listKnown, readKnown } from './known-documents'
+import { starsHere } from './stars'
 
 /** Those with a whole copy here, the one opened last first; `updated_at` is when it was last open here. */
-export async function keptHere(): Promise<DocumentInfo[]> {
+export async function keptHere(): Promise<ListedDocument[]> {
   const copies = await copyNames()
-  const documents: DocumentInfo[] = []
+  const stars = starsHere()
+  const documents: ListedDocument[] = []
   for (const id of listKnown()) {
     const known = readKnown(id)
     if (known?.complete !== true || copies?.has(copyName(id, known.epoch)) === false) continue
@@ -16,10 +18,13 @@ export async function keptHere(): Promise<DocumentInfo[]> {
       title: known.pendingTitle ?? known.title,
       epoch: known.epoch,
       role: known.role ?? 'reader',
-      updated_at: known.openedAt ?? new Date(0).toISOString(),
+      updated_at: known.openedAt ?? known.changedAt ?? new Date(0).toISOString(),
       deleted_at: null,
       quarantine: null,
       owner: null,
+      head: 0,
+      starred: stars.has(id),
+      excerpt: null,
     })
   }
   return documents.sort((a, b) => b.updated_at.localeCompare(a.updated_at))

@@ -16,19 +16,19 @@ import { socketUrl } from '../lib/document-id'
 import { Refused, Unreachable } from '../lib/http'
 import { asPerson, type Person } from '../lib/identity'
 import { changeKnown, forgetKnown, now, readKnown } from '../lib/known-documents'
+import { dropText, keepText } from '../lib/local-texts'
 import { me } from '../lib/me.svelte'
 import { dropSecret, takeSecret } from '../lib/paths'
 import { mayWrite, type Role } from '../lib/roles'
+import { stateLine, type Line, type Refusal } from '../lib/state-words'
 import { branchesOf, rememberBranch } from '../sync/branch'
 import { CalmState, type Facts, type ShownState } from '../sync/calm-state'
 import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
 import { handOver } from '../sync/hand-over'
 import { lookUp, untilAnswered } from '../sync/lookup'
+import { plainText } from '../sync/plain-text'
 import { DocumentSession, type SessionView } from '../sync/session'
 import { DocumentTitle } from './document-title.svelte'
-
-/** `signed-out`: not signed in, or not any more. */
-export type Refusal = 'signed-out' | 'not-found' | 'forbidden' | 'ended' | 'quarantined'
 
 export interface Present extends Person {
   client: number
@@ -38,17 +38,22 @@ const NOTHING_YET: SessionView = {
   synced: false,
   saved: false,
   unsaved: false,
+  waiting: 0,
   overdue: false,
   ready: false,
   kept: false,
+  unkept: false,
   complete: false,
   role: null,
+  outdated: false,
   refused: null,
 }
 /** A short outage is over by then, and a server that turns the socket away for a reason will still say why. */
 const OFFLINE_CONSULT_MS = 15_000
 /** Everybody comes back at once when a server restarts: their questions are spread over this time. */
 const RETURN_CONSULT_MS_MAX = 2000
+/** A pause of this length: what is typed in one go need not be taken down twice. */
+const TEXT_AFTER_MS = 2000
 const UNAUTHORIZED = 401
 const FORBIDDEN = 403
 const NOT_FOUND = 404
@@ -82,6 +87,7 @@ export class OpenDocument {
   })
   #consulting = false
   #consultTimer: ReturnType<typeof setTimeout> | undefined
+  #textTimer: ReturnType<typeof setTimeout> | undefined
   /** A document of which the server knows nothing was connected to all the same. */
   #offered = false
   /** The server has named the epoch that the session goes by. */
@@ -91,6 +97,8 @@ export class OpenDocument {
   #person: Person
   readonly #denied: (reason: string) => void
   #rememberedRole: Role | null = $state(null)
+  /** Edits that waited when the page opened. */
+  #waitedBefore = $state(0)
   /** On this device, and the server has not said that it has it. */
   #begunHere: boolean
   /** Of which a complete copy is remembered. */
@@ -104,6 +112,7 @@ export class OpenDocument {
     const known = readKnown(id)
     this.#rememberedRole = known?.role ?? null
     this.unconfirmed = known?.unsaved ?? false
+    this.#waitedBefore = known?.waiting ?? 0
     this.#begunHere = known?.begunHere ?? false
     this.title = new DocumentTitle({
       document: id,
@@ -123,18 +132,28 @@ export class OpenDocument {
 
   /** What was typed here cannot be stored any more: the right to write was taken away before it was. */
   get stranded(): boolean {
-    return this.unconfirmed && this.role !== null && !this.mayWrite
+    return this.unconfirmed && this.role !== null && !this.mayWrite && !this.view.outdated
   }
 
-  /** For the state line: the text and the title are saved, or it does not say so. */
+  /** The text and the title are saved, or it does not say so. */
   get state(): ShownState {
     return this.#shown === 'saved' && this.title.pending ? 'saving' : this.#shown
   }
 
+  get line(): Line {
+    const { state, unconfirmed, waiting, mayWrite, stranded, refusal } = this
+    const { kept, unkept, outdated } = this.view
+    return stateLine({ state, unconfirmed, waiting, kept, unkept, reads: !mayWrite, stranded, outdated, refusal })
+  }
+
+  /** How many edits made here the server has not confirmed, as far as they were counted. */
+  get waiting(): number {
+    return this.unconfirmed ? this.#waitedBefore + this.view.waiting : 0
+  }
+
   /** Closing the page now would lose something. A pending title is remembered by the browser. */
   get wouldLose(): boolean {
-    const unsaved = this.mayWrite ? this.view.unsaved : this.unconfirmed
-    return !this.#end.signal.aborted && unsaved && this.view.ready && !this.view.kept
+    return !this.#end.signal.aborted && this.unconfirmed && this.view.ready && !this.view.kept
   }
 
   /** The page must not be loaded anew just now: something would be lost, or is under way to the server. */
@@ -147,7 +166,10 @@ export class OpenDocument {
     if (me.bringing && (await this.#whoAmI()) === null) return
     const known = me.ownsCopies ? readKnown(this.id) : null
     if (known !== null) {
-      changeKnown(this.id, (known) => (known.openedAt = now()))
+      changeKnown(this.id, (known) => {
+        known.openedAt = now()
+        delete known.automatic
+      })
       const session = this.#begin()
       if (known.begunHere === true) session.openDraft(known.epoch)
       else session.openCopy(known.epoch)
@@ -168,10 +190,12 @@ export class OpenDocument {
   async discard(): Promise<void> {
     const { session } = this
     this.#end.abort()
+    clearTimeout(this.#textTimer)
     await session?.close()
     if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
     await session?.dropDraft()
     forgetKnown(this.id)
+    await dropText(this.id)
   }
 
   /** Another tab may have taken down that everything is confirmed, speaking of its own edits. */
@@ -183,6 +207,7 @@ export class OpenDocument {
   stop(): void {
     this.#end.abort()
     clearTimeout(this.#consultTimer)
+    clearTimeout(this.#textTimer)
     this.title.stop()
     this.#calm.close()
     void this.session?.close()
@@ -234,7 +259,11 @@ export class OpenDocument {
     })
     // Edits that come from elsewhere, the copy on this device among them, are not local to their transaction.
     session.doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, { local }: Y.Transaction) => {
-      if (local) this.#setUnconfirmed(true)
+      this.#noteTextSoon()
+      if (!local) return
+      this.#setUnconfirmed(true)
+      // Online it is a matter of moments.
+      if (!this.view.synced || this.view.overdue) changeKnown(this.id, (known) => (known.waiting = this.waiting))
     })
     this.session = session
     this.branches = branchesOf(this.id)
@@ -250,7 +279,8 @@ export class OpenDocument {
   #show(view: SessionView): void {
     const synced = view.synced && !this.view.synced
     this.view = view
-    if (view.role !== null && view.role !== this.#rememberedRole) this.#rememberRole(view.role)
+    // What an old version of the app may do says nothing of the person.
+    if (view.role !== null && view.role !== this.#rememberedRole && !view.outdated) this.#rememberRole(view.role)
     if (view.saved) this.#setUnconfirmed(false)
     this.#rememberComplete(view)
     this.#calm.update(this.#facts())
@@ -270,9 +300,13 @@ export class OpenDocument {
   #setUnconfirmed(unconfirmed: boolean): void {
     if (this.unconfirmed === unconfirmed) return
     this.unconfirmed = unconfirmed
+    if (!unconfirmed) this.#waitedBefore = 0
     changeKnown(this.id, (known) => {
       if (unconfirmed) known.unsaved = true
-      else delete known.unsaved
+      else {
+        delete known.unsaved
+        delete known.waiting
+      }
     })
   }
 
@@ -372,8 +406,19 @@ export class OpenDocument {
     const { session } = this
     await session?.close()
     if (this.refusal !== 'forbidden' || this.unconfirmed || this.title.pending) return
+    clearTimeout(this.#textTimer)
     if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
     forgetKnown(this.id)
+    await dropText(this.id)
+  }
+
+  /** For searches on this device, once the writing pauses. */
+  #noteTextSoon(): void {
+    clearTimeout(this.#textTimer)
+    this.#textTimer = setTimeout(() => {
+      const { session } = this
+      if (session !== null && readKnown(this.id) !== null) void keepText(this.id, plainText(session.doc))
+    }, TEXT_AFTER_MS)
   }
 
   #announce(): void {

@@ -9,9 +9,11 @@
 import { renameDocument, type DocumentInfo } from '../lib/api'
 import { socketUrl } from '../lib/document-id'
 import { changeKnown, now, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
+import { keepText } from '../lib/local-texts'
 import { mayWrite } from '../lib/roles'
 import { handOver } from './hand-over'
 import { lookUp } from './lookup'
+import { plainText } from './plain-text'
 import { DocumentSession, type SessionView } from './session'
 
 /** A document that takes longer is brought when somebody opens it. */
@@ -21,15 +23,19 @@ const TIMEOUT_MS = 60_000
  * @returns whether the document is now whole on both sides.
  * @throws Refused: the server does not give it to this person.
  */
-export async function runErrand(id: string): Promise<boolean> {
+export async function runErrand(id: string, automatic = false): Promise<boolean> {
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   const known = readKnown(id)
   const info =
     known?.begunHere === true ? await handOver(id, known.pendingTitle ?? known.title, signal) : await lookUp(id, signal)
   if (needsPerson(info, known)) return false
-  if (known === null) writeKnown(id, { epoch: info.epoch, title: info.title, role: info.role, openedAt: now() })
+  if (known === null) writeKnown(id, { ...namesOf(info), ...(automatic ? { automatic } : { openedAt: now() }) })
   await sendTitle(id)
   return exchange(id, info, signal)
+}
+
+function namesOf({ epoch, title, role }: DocumentInfo): KnownDocument {
+  return { epoch, title, role }
 }
 
 /** Rule E1. */
@@ -64,7 +70,7 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
   try {
     const whole = new Promise<boolean>((resolve) => {
       heed = (view) => {
-        if (view.refused !== null) resolve(false)
+        if (view.refused !== null || (view.outdated && readKnown(id)?.unsaved === true)) resolve(false)
         else if (isWhole(view)) resolve(true)
       }
       signal.addEventListener('abort', () => resolve(false))
@@ -77,9 +83,11 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
       known.epoch = info.epoch
       known.complete = true
       delete known.unsaved
+      delete known.waiting
       delete known.begunHere
     })
     await session.dropDraft()
+    await keepText(id, plainText(session.doc))
     return true
   } finally {
     await session.close()

@@ -7,6 +7,7 @@
  * Rule L4: a store whose copy is deleted, by another tab that signs out, lets go of it and does not come back.
  */
 
+import * as idb from 'lib0/indexeddb'
 import { IndexeddbPersistence } from 'y-indexeddb'
 import type * as Y from 'yjs'
 
@@ -29,6 +30,7 @@ export class LocalStore {
   #complete = false
   #answered = false
   #closed = false
+  #failed = false
   #reopenMs = REOPEN_MS_MIN
   #reopenTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -47,12 +49,18 @@ export class LocalStore {
     return this.#complete
   }
 
+  /** The browser does not store here: not merely not yet. It is tried again. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
   /** Load what this device holds into the document. Returns in any case; look at `complete` afterwards. */
   async open(): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOAD_TIMEOUT_MS)))
     await Promise.race([this.#open(), timeout])
     clearTimeout(timer)
+    if (this.#database === null && !this.#closed) this.#failed = true
   }
 
   /** The document now holds everything the server had: remember that across reloads. */
@@ -78,6 +86,13 @@ export class LocalStore {
   }
 
   async #open(): Promise<void> {
+    try {
+      await makeDatabase(this.#name)
+    } catch {
+      this.#fail()
+      return
+    }
+    if (this.#closed) return
     const persistence = new IndexeddbPersistence(this.#name, this.#doc)
     // It would throw into the editor's transaction when its database is gone, and the handlers behind it would
     // miss the edit: `#keep` calls it instead.
@@ -97,8 +112,12 @@ export class LocalStore {
       this.#complete = (await persistence.get(COMPLETE)) === 1
       if (this.#persistence !== persistence) return
       this.#database = database
-      this.#reopenMs = REOPEN_MS_MIN
       await this.#check()
+      if (this.kept) {
+        this.#failed = false
+        this.#reopenMs = REOPEN_MS_MIN
+        this.#changed()
+      }
       if (this.#answered) await this.serverAnswered()
     } catch {
       if (this.#persistence === persistence) this.#fail()
@@ -151,6 +170,8 @@ export class LocalStore {
 
   #fail(): void {
     if (this.#closed) return
+    // Safari drops connections now and then, and takes a new one at once: that is not worth a word.
+    if (this.#reopenMs > REOPEN_MS_MIN) this.#failed = true
     void this.#detach()
     clearTimeout(this.#reopenTimer)
     // Opening writes the whole state first, so nothing that failed has to be remembered.
@@ -169,4 +190,11 @@ export class LocalStore {
       // It never opened: there is nothing to close.
     }
   }
+}
+
+/** As y-indexeddb does it, whose own failure to open would be a rejection that nobody handles. */
+async function makeDatabase(name: string): Promise<void> {
+  const stores = [[UPDATES, { autoIncrement: true }], ['custom']]
+  const database = await idb.openDB(name, (made) => idb.createStores(made, stores))
+  database.close()
 }

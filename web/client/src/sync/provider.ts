@@ -10,6 +10,7 @@ import { decodeEcho, encodeRequest, MESSAGE_ACKNOWLEDGE } from './acknowledgemen
 import { decodeEpoch, MESSAGE_EPOCH } from './epoch'
 import { decodeRole, encodeRoleRequest, MESSAGE_ROLE } from './role'
 import { SavedState } from './saved-state'
+import { decodeSchema, MESSAGE_SCHEMA, SCHEMA_VERSION } from './schema'
 
 export interface Provider {
   readonly savedState: SavedState
@@ -32,6 +33,8 @@ export interface ProviderOptions {
   lost: (code: number | null) => void
   /** The server's word on the document's epoch, before anything else on each connection. */
   epoch: (epoch: string) => void
+  /** The server's word on the version of the schema that the document was written with, and each later one. */
+  schema: (version: number) => void
   /** The server says what this person may do here, on each connection and whenever that changes. */
   role: (role: Role | null) => void
   /** The server did not take something that was sent; the text says why. */
@@ -60,6 +63,7 @@ export function createProvider(options: ProviderOptions): Provider {
     // Edits that reach a second tab through a BroadcastChannel are not sent on by it: that tab would call saved
     // what only the first tab can still lose. Each tab syncs with the server instead.
     disableBc: true,
+    params: { schema: String(SCHEMA_VERSION) },
     WebSocketPolyfill: openSocket(),
   })
   const send = (frame: Uint8Array<ArrayBuffer>): void => provider.ws?.send(frame)
@@ -72,9 +76,9 @@ export function createProvider(options: ProviderOptions): Provider {
     send: (version) => send(encodeRequest(version)),
     changed: options.changed,
   })
-  const count = (_update: Uint8Array, origin: unknown): void => {
+  const count = (_update: Uint8Array, origin: unknown, _doc: Y.Doc, { local }: Y.Transaction): void => {
     // Exactly those updates that the provider sends, whether typed here or read from this device.
-    if (origin !== provider) savedState.edited()
+    if (origin !== provider) savedState.edited(local)
   }
 
   doc.on('update', count)
@@ -105,6 +109,7 @@ export function createProvider(options: ProviderOptions): Provider {
     provider.params['epoch'] = epoch
     options.epoch(epoch)
   }
+  provider.messageHandlers[MESSAGE_SCHEMA] = (_encoder, decoder) => options.schema(decodeSchema(decoder))
 
   return {
     savedState,

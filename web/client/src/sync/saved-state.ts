@@ -45,6 +45,11 @@ export class SavedState {
   #answered = false
   #pendingAsk: number | null = null
   #asked = 0
+  /** Edits made here, and of them those that the server has acknowledged. */
+  #edits = 0
+  #acknowledgedEdits = 0
+  /** How many edits each request that was not answered covers. */
+  #covered: { version: number; edits: number }[] = []
   #overdueTimer: number | null = null
   #overdue = false
 
@@ -63,6 +68,11 @@ export class SavedState {
     return this.#acknowledged < this.#version
   }
 
+  /** Edits made on this page that the server has not acknowledged. */
+  get waiting(): number {
+    return this.#edits - this.#acknowledgedEdits
+  }
+
   /** The server has been asked for a while, and does not confirm. */
   get overdue(): boolean {
     return this.#overdue
@@ -73,9 +83,14 @@ export class SavedState {
     return this.#synced && this.#answered && !this.unsaved
   }
 
-  /** An update was made here (or loaded from this device) that the server has to be sent. */
-  edited(): void {
+  /**
+   * An update was made here (or loaded from this device) that the server has to be sent.
+   *
+   * @param byHand it is an edit of whoever sits here.
+   */
+  edited(byHand = true): void {
     this.#version += 1
+    if (byHand) this.#edits += 1
     if (this.#synced && this.#pendingAsk === null) {
       this.#pendingAsk = this.#timers.set(() => {
         this.#pendingAsk = null
@@ -97,6 +112,10 @@ export class SavedState {
     if (!this.#synced || version > this.#version) return
     this.#answered = true
     this.#acknowledged = Math.max(this.#acknowledged, version)
+    for (const { version: asked, edits } of this.#covered) {
+      if (asked <= version) this.#acknowledgedEdits = Math.max(this.#acknowledgedEdits, edits)
+    }
+    this.#covered = this.#covered.filter(({ version: asked }) => asked > version)
     this.#dropOverdue()
     if (this.#asked > this.#acknowledged) this.#expect()
     this.#options.changed()
@@ -106,6 +125,7 @@ export class SavedState {
   disconnected(): void {
     this.#synced = false
     this.#answered = false
+    this.#covered = []
     this.#dropPendingAsk()
     this.#dropOverdue()
     this.#options.changed()
@@ -119,6 +139,7 @@ export class SavedState {
 
   #ask(): void {
     this.#asked = this.#version
+    this.#covered.push({ version: this.#version, edits: this.#edits })
     this.#options.send(this.#version)
     this.#expect()
   }

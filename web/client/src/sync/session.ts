@@ -16,6 +16,7 @@ import type { Role } from '../lib/roles'
 import { QuietAwareness } from './awareness'
 import { LocalStore } from './local-store'
 import { createProvider, type Provider } from './provider'
+import { SCHEMA_VERSION } from './schema'
 
 export interface SessionView {
   /** Both sides have exchanged what the other lacked, on a connection that still stands. */
@@ -24,16 +25,22 @@ export interface SessionView {
   readonly saved: boolean
   /** Something here has never been acknowledged by the server. */
   readonly unsaved: boolean
+  /** Edits made on this page that the server has not acknowledged. */
+  readonly waiting: number
   /** The server has been asked for a while, and does not confirm. */
   readonly overdue: boolean
   /** Rule D2. Once true it stays true. */
   readonly ready: boolean
   /** Everything here is stored on this device. */
   readonly kept: boolean
+  /** The browser stores nothing here just now. */
+  readonly unkept: boolean
   /** The copy on this device once held everything the server had. */
   readonly complete: boolean
   /** What this person may do, as last heard on a connection; null until then. */
   readonly role: Role | null
+  /** The document was written with a later version of the editor's schema than this app has. */
+  readonly outdated: boolean
   /** Close code with which the server ended this for good. */
   readonly refused: number | null
 }
@@ -63,6 +70,7 @@ export class DocumentSession {
   #epoch: string | null = null
   #ready = false
   #role: Role | null = null
+  #outdated = false
   #refused: number | null = null
   #closed = false
 
@@ -76,6 +84,10 @@ export class DocumentSession {
       awareness: this.awareness,
       // Told on each connection, and first: before it can be known that the copy is another's, nothing was exchanged.
       epoch: (epoch) => this.#epoch === null && this.openCopy(epoch),
+      schema: (version) => {
+        this.#outdated = version > SCHEMA_VERSION
+        this.#report()
+      },
       changed: () => this.#changed(),
       lost: options.lost,
       denied: options.denied,
@@ -96,10 +108,18 @@ export class DocumentSession {
   }
 
   get view(): SessionView {
-    const { synced, saved, unsaved, overdue } = this.#provider.savedState
+    const { synced, saved, unsaved, waiting, overdue } = this.#provider.savedState
     const complete = this.#store?.complete ?? false
-    const kept = this.#store?.kept === true || this.#draft?.kept === true
-    return { synced, saved, unsaved, overdue, ready: this.#ready, kept, complete, role: this.#role, refused: this.#refused }
+    const stores = [this.#store, this.#draft].filter((store) => store !== null)
+    const kept = stores.some((store) => store.kept)
+    const unkept = stores.length > 0 && stores.every((store) => store.failed)
+    return {
+      ...{ synced, saved, unsaved, waiting, overdue, kept, unkept, complete },
+      ready: this.#ready,
+      role: this.#role,
+      outdated: this.#outdated,
+      refused: this.#refused,
+    }
   }
 
   /** Rule D4, in the place of `openCopy`. `epoch` is empty as long as the server has given none. */
