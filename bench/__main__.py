@@ -46,7 +46,7 @@ def main(
             raise typer.BadParameter(str(error)) from error
         absent = install(servers)
         for one in chosen:
-            asked = one.servers or servers
+            asked = one.servers or [peer for peer in servers if not peer.only or one.name in peer.only]
             run_scenario(one, asked, absent, cores, repetitions=repetitions, quick=quick).save(out)
             write_report(out)
     write_report(out)

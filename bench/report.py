@@ -12,6 +12,8 @@ from bench.scenarios.ramp import P99_MS_MAX
 from bench.svg import Bars, Line, bar_chart, line_chart
 
 _COSCRIBE = "coscribe"
+_SAME_CLIENTS = ("coscribe-hocuspocus", "hocuspocus")
+"""Coscribe and the other, with the same clients."""
 
 
 def write_report(directory: Path) -> None:
@@ -59,11 +61,16 @@ def cell(participant: Participant, key: str) -> Cell:
 
 def ratio(metric: Metric, results: Results) -> str:
     """How many times better Coscribe is than the best of the others: median over the repetitions, and spread."""
-    if metric.better == "neither" or _COSCRIBE not in results.participants:
+    others = [name for name in results.participants if name not in (_COSCRIBE, _SAME_CLIENTS[0])]
+    return _ratio(metric, results, _COSCRIBE, others)
+
+
+def _ratio(metric: Metric, results: Results, name: str, against: Iterable[str]) -> str:
+    if metric.better == "neither" or name not in results.participants:
         return ""
-    cells = {name: cell(participant, metric.key) for name, participant in results.participants.items()}
-    ours = cells.pop(_COSCRIBE)
-    others = [one for one in cells.values() if one.median is not None]
+    ours = cell(results.participants[name], metric.key)
+    cells = [cell(results.participants[other], metric.key) for other in against if other in results.participants]
+    others = [one for one in cells if one.median is not None]
     if ours.fault is not None:
         return "**failed**"
     if ours.median is None or not others:
@@ -114,6 +121,11 @@ def _section(results: Results, pictures: list[str]) -> str:
     ]
     rows.append(_used("generator: cores at most", shown, lambda run: run.generator_cores))
     rows.append(_used("other programs: cores", shown, lambda run: run.other_cores))
+    if shown.keys() >= {*_SAME_CLIENTS}:
+        ours, theirs = _SAME_CLIENTS
+        head.append("Hocuspocus clients: Coscribe to Hocuspocus")
+        same = [_ratio(metric, results, ours, [theirs]) for metric in results.metrics]
+        rows = [[*row, *same[nth : nth + 1]] for nth, row in enumerate(rows)]
     repetitions = max((len(one.runs) for one in shown.values()), default=0)
     lines = [f"## {results.scenario}: {results.title}", ""]
     if results.quick:

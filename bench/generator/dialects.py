@@ -69,7 +69,7 @@ def y_websocket(room: str, base: str = "") -> Dialect:
     return Dialect(path=f"{base}/{room}", prefix=b"", opening=b"")
 
 
-def hocuspocus(room: str) -> Dialect:
+def hocuspocus(room: str, path: str = "/") -> Dialect:
     prefix = sized(room.encode())
     token, version = sized(b"bench"), sized(HOCUSPOCUS_VERSION.encode())
-    return Dialect(path="/", prefix=prefix, opening=client_frame(prefix + bytes((_AUTH, 0)) + token + version))
+    return Dialect(path=path, prefix=prefix, opening=client_frame(prefix + bytes((_AUTH, 0)) + token + version))

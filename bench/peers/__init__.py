@@ -2,9 +2,9 @@
 
 from bench.peers.base import Peer
 from bench.peers.node import NODE_PEERS
-from bench.peers.python import COSCRIBE, PYCRDT_WEBSOCKET, SIGNED_IN
+from bench.peers.python import COSCRIBE, COSCRIBE_HOCUSPOCUS, PYCRDT_WEBSOCKET, SIGNED_IN
 
-PEERS: tuple[Peer, ...] = (COSCRIBE, *NODE_PEERS, PYCRDT_WEBSOCKET)
+PEERS: tuple[Peer, ...] = (COSCRIBE, COSCRIBE_HOCUSPOCUS, *NODE_PEERS, PYCRDT_WEBSOCKET)
 """Coscribe first, then its peers."""
 
 WAYS_TO_SIGN_IN: tuple[Peer, ...] = (COSCRIBE, *SIGNED_IN)

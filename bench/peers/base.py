@@ -45,6 +45,8 @@ class Peer:
     """Whether it says when something is stored, in reply to message 102."""
     counts_saved: bool = False
     """Whether it acknowledges each update of its own accord, in order, as Hocuspocus does."""
+    only: tuple[str, ...] = ()
+    """The scenarios it takes part in, if not in all."""
     feed_seconds_max: float = 120.0
     """How long feeding it the whole editing trace may take."""
 

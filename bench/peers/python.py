@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.generator.dialects import Dialect, y_websocket
+from bench.generator.dialects import Dialect, hocuspocus, y_websocket
 from bench.peers.base import (
     INSTALLED,
     SOURCES,
@@ -56,6 +56,10 @@ def _coscribe_dialect(room: str) -> Dialect:
     return y_websocket(room, base="/ws")
 
 
+def _coscribe_as_hocuspocus(room: str) -> Dialect:
+    return hocuspocus(room, path="/ws")
+
+
 class _SignedIn:
     """Coscribe with a way of signing in. All connections carry one token, so the limits of one person are lifted."""
 
@@ -99,6 +103,18 @@ COSCRIBE = Peer(
     command=_coscribe,
     answers_saved=True,
 )
+
+
+COSCRIBE_HOCUSPOCUS = replace(
+    COSCRIBE,
+    name="coscribe-hocuspocus",
+    title="Coscribe, Hocuspocus clients",
+    dialect=_coscribe_as_hocuspocus,
+    answers_saved=False,
+    counts_saved=True,
+    only=("S1", "S2", "S3"),
+)
+"""The same server, spoken to as providers of Hocuspocus do."""
 
 
 def _signed_in(auth: str) -> Peer:

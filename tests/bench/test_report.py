@@ -59,6 +59,20 @@ def test_wrong_content_fails_the_cell_and_is_not_the_best(results: Results) -> N
     assert ratio(RATE, results) == "**failed**"
 
 
+def test_hocuspocus_clients_are_compared_with_hocuspocus_alone(results: Results, tmp_path: Path) -> None:
+    results.participants["coscribe-hocuspocus"] = Participant(
+        "Coscribe, Hocuspocus clients", runs=runs({"rate": 1000.0}, {"rate": 1000.0}, {"rate": 1000.0})
+    )
+    assert ratio(RATE, results) == "**4.00** (2.50–6.00)"
+    results.participants["hocuspocus"] = Participant(
+        "Hocuspocus", runs=runs({"rate": 50.0}, {"rate": 40.0}, {"rate": 25.0})
+    )
+    results.save(tmp_path)
+    write_report(tmp_path)
+    (row,) = [line for line in (tmp_path / "summary.md").read_text().splitlines() if "deliveries/s with" in line]
+    assert row.endswith("| **4.00** (2.50–6.00) | **25.00** (20.00–40.00) |")
+
+
 def test_a_figure_of_none_is_said_and_not_divided(results: Results) -> None:
     lost = Metric("lost", "updates missing", "")
     for turn, run in enumerate(results.participants["coscribe"].runs):
