@@ -10,9 +10,13 @@ H5  A document that cannot be loaded ends neither the process nor other rooms (`
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from pycrdt import Channel
+
+from collab.channels import ChannelConnection
 from collab.codec import decode_state_vector
 from collab.committer import Batch, Committer, MergedState, Outcome
 from collab.errors import CollabError, CorruptUpdate, OtherEpoch, PermissionDenied, RoomClosed, StoreError
@@ -23,6 +27,7 @@ from collab.load_watch import LoadWatch
 from collab.loading import Loader
 from collab.messages import Dialect
 from collab.ports import Checkpoint, Clock, Connection, FrameEncoder, Quarantine, Reporter, UpdateLog
+from collab.replica import Replica
 from collab.room import Room
 from collab.scanner import scan_update
 from collab.session import READ_ONLY, Session
@@ -44,7 +49,8 @@ class Hub:
         self,
         log: UpdateLog,
         *,
-        frame: FrameEncoder,
+        frame: FrameEncoder = bytes,
+        unframe: FrameEncoder = bytes,
         clock: Clock | None = None,
         limits: RoomLimits | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
@@ -56,6 +62,7 @@ class Hub:
         Args:
             log: where edits are saved.
             frame: wraps one message for `Connection.write`.
+            unframe: takes that off again, for connections that are no sockets.
             clock: an asyncio loop, or its likeness; the running loop by default.
             on_failure: called once when nothing can be saved any more (the log is broken); the process should end.
             quarantine: for documents that cannot be loaded. Without, every load of one fails anew.
@@ -66,6 +73,7 @@ class Hub:
         self.limits = limits or RoomLimits()
         self._log = log
         self._frame = frame
+        self._unframe = unframe
         self._given_clock = clock
         self._on_failure = on_failure
         self._reporter = reporter or Reporter()
@@ -253,6 +261,34 @@ class Hub:
             session.name_schema(schema)
         room.attach(session)
         return session
+
+    @asynccontextmanager
+    async def join(self, grant: Grant) -> AsyncIterator[Replica]:
+        """The document for code in this process, to be read, observed and edited. At the end of the block every edit
+        is saved, or the reason why not is raised.
+
+        Raises:
+            As `open`; CollabError: see `Replica.saved`.
+        """
+        room = await self.open(grant)
+        replica = Replica(self._unframe)
+        try:
+            replica.begin(lambda connection, dialect: self.attach(room, grant, connection, dialect))
+            yield replica
+            if replica.following:
+                await replica.saved()
+        finally:
+            replica.close()
+
+    async def serve(self, grant: Grant, channel: Channel) -> None:
+        """Let whoever is at the other end of a channel of pycrdt's take part, until it ends.
+
+        Raises:
+            As `open`; CollabError: the session was ended for this.
+        """
+        room = await self.open(grant)
+        connection = ChannelConnection(channel, self._unframe)
+        await connection.run(lambda dialect: self.attach(room, grant, connection, dialect))
 
     async def apply(self, grant: Grant, update: bytes) -> Seq:
         """Apply one Yjs v1 update and return after the commit.

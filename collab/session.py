@@ -13,7 +13,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from collab.errors import CollabError, MalformedMessage, MessageTooLarge, RoomClosed, UnknownMessage
+from collab.errors import CollabError, MalformedMessage, MessageTooLarge, ProtocolError, RoomClosed, UnknownMessage
 from collab.guard import Panicked
 from collab.messages import (
     ACK_REQUEST,
@@ -239,8 +239,11 @@ class Session:
     def _receive_update(self, payload: bytes, *, from_sync: bool) -> bool:
         """Returns whether it was taken; also when there was nothing new in it."""
         limits = self.room.limits
-        if len(payload) > (limits.sync_bytes_max if from_sync else limits.message_bytes_max):
-            raise MessageTooLarge(f"an update of {len(payload)} bytes is larger than this server takes")
+        size = len(payload)
+        if size > limits.message_bytes_max and not from_sync and not self._echoes(payload):
+            raise MessageTooLarge(f"an update of {size} bytes is larger than this server takes")
+        if size > limits.sync_bytes_max:
+            raise MessageTooLarge(f"an update of {size} bytes is larger than this server takes")
         if from_sync and self.room.live.knows(payload):
             self.room.receive_known(self)
             return True
@@ -262,6 +265,13 @@ class Session:
         """A reader's sync step 2 carries what it already had from us, delete set included."""
         live = self.room.live
         return from_sync and not live.brings_news(scanned) and not (scanned.deletes and live.deletes_more(payload))
+
+    def _echoes(self, payload: bytes) -> bool:
+        """pycrdt's Provider sends back what it was sent, however large that was."""
+        try:
+            return self._brings_nothing(payload, scan_update(payload), from_sync=True)
+        except ProtocolError:
+            return False
 
     def _receive_ack_request(self, payload: bytes) -> None:
         if self.refused or not self.grant.may_write:

@@ -42,9 +42,9 @@ from web.sign_on import SignOn
 from web.state import State, transport_limits
 from web.static_files import StaticFiles
 from web.throttle import Throttle
-from web.transport import Heart, encode_frame
+from web.transport import Heart, encode_frame, payload_of
 from web.turnstile import Turnstile
-from web.visitor import Authority, Everybody
+from web.visitor import Authority, Everybody, Nobody
 from web.watch import Places, Watch
 from web.workers import Workers
 
@@ -58,12 +58,13 @@ async def compose(
     history: HistoryProcess,
     heart: Heart,
     operator_key: str | None,
+    authority: Authority | None = None,
 ) -> State:
     """Join the parts of one running application."""
     mint = Mint(await database.credentials.key())
     recorder = Recorder(database)
     tokens = OurTokens(database, mint, recorder)
-    authority = choose_authority(settings, database, mint, recorder, tokens)
+    authority = authority or choose_authority(settings, database, mint, recorder, tokens)
     if operator_key is not None:
         authority = WithOperator(authority, operator_key)
     authority = WithComments(authority)
@@ -116,6 +117,8 @@ def choose_authority(
 
             keys = KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else SharedSecrets(settings)
             return JsonWebTokens(settings, database, tokens, keys)
+        case "application":
+            return Nobody()  # Whoever embeds it brings one.
 
 
 async def close_deleted(database: Database, hub: Hub) -> None:
@@ -185,6 +188,8 @@ def create_app(
     database: Database | None = None,
     on_failure: Callable[[BaseException], None] | None = None,
     operator_key: str | None = None,
+    authority: Authority | None = None,
+    web_app: bool = True,
 ) -> Starlette:
     """Make the application.
 
@@ -194,6 +199,8 @@ def create_app(
             closes it; that one must have been brought up to date (`coscribe db upgrade`).
         on_failure: called once when nothing can be saved any more; the process should end.
         operator_key: who sends this as a token is an administrator (see `web.operator`).
+        authority: knows people and their roles; by default what the settings name.
+        web_app: serve the web app, too. It has to stand at the root of its host.
 
     Raises:
         SettingsError: the environment is not usable.
@@ -220,6 +227,7 @@ def create_app(
             hub = Hub(
                 WatchedLog(store.log, appended=indexer.note, checkpointed=keeper.note),
                 frame=encode_frame,
+                unframe=payload_of,
                 limits=given.room_limits,
                 on_failure=on_failure,
                 quarantine=store.quarantine,
@@ -230,7 +238,7 @@ def create_app(
             descriptors = asyncio.create_task(watch_descriptors())
             stack.callback(descriptors.cancel)
             stack.push_async_callback(hub.close, given.shutdown_seconds)
-            state = await compose(given, store, hub, history, heart, operator_key)
+            state = await compose(given, store, hub, history, heart, operator_key, authority)
             stack.push_async_callback(say_the_rest, state)
             work = [state["recorder"].run(), state["watch"].run(), indexer.run()]
             if given.history_retention != "all":
@@ -241,7 +249,9 @@ def create_app(
             stack.push_async_callback(state["jobs"].close)
             yield state
 
-    app = Coscribe(routes=routes(StaticFiles()), middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
+    app = Coscribe(
+        routes=routes(StaticFiles() if web_app else None), middleware=[Middleware(SecurityHeaders)], lifespan=lifespan
+    )
     app.router.redirect_slashes = False
     app.router.default = no_such_route
     return app

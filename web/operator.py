@@ -22,9 +22,8 @@ from starlette.types import Receive, Scope, Send
 from collab.errors import NotAuthenticated, StoreUnavailable
 from collab.types import DocumentId, Role
 from storage.engine import Database
-from storage.errors import SchemaBehind
-from storage.schema import upgrade
 from web.bearer import token_of
+from web.opening import open_current
 from web.settings import Settings
 from web.visitor import Authority, Standing, Visitor, address_of
 
@@ -99,7 +98,7 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx2.AsyncClien
         StoreError: the database can be used neither way.
     """
     try:
-        database = await _open(settings)
+        database = await open_current(settings)
     except StoreUnavailable:
         found = _read(settings.data_dir / _FILE)
         if not found:
@@ -112,14 +111,6 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx2.AsyncClien
         return
     async with database, _within(settings, database) as client:
         yield client
-
-
-async def _open(settings: Settings) -> Database:
-    try:
-        return await Database.open(settings.database_url)
-    except SchemaBehind:
-        await upgrade(settings.database_url)
-        return await Database.open(settings.database_url)
 
 
 @asynccontextmanager

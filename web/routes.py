@@ -32,7 +32,7 @@ from web.static_files import StaticFiles
 _NOTHING: dict[int, None] = {204: None}
 
 
-def routes(static: StaticFiles) -> list[BaseRoute]:
+def routes(static: StaticFiles | None) -> list[BaseRoute]:
     described = Description()
     every: list[BaseRoute] = [
         *SOCKETS,
@@ -46,9 +46,7 @@ def routes(static: StaticFiles) -> list[BaseRoute]:
         Resource("/healthz", GET=Public(health.live)),
         Resource("/readyz", GET=Public(health.ready)),
         Resource("/metrics", GET=Public(health.metrics)),
-        *(Resource(path, GET=Public(static.page)) for path in PAGES),
-        Resource("/assets/{path:path}", GET=Public(static.asset)),
-        *(Resource(f"/{name}", GET=Public(static.top_level_file)) for name in static.top_level),
+        *(() if static is None else _web_app(static)),
     ]
     described.describe(every)
     return every
@@ -56,6 +54,14 @@ def routes(static: StaticFiles) -> list[BaseRoute]:
 
 PAGES = ("/", "/d/{document:path}", "/join", "/sign-in", "/account", "/admin", "/admin/{page:path}")
 """Addresses of the web app; which of them shows what is for the app to decide."""
+
+
+def _web_app(static: StaticFiles) -> list[BaseRoute]:
+    return [
+        *(Resource(path, GET=Public(static.page)) for path in PAGES),
+        Resource("/assets/{path:path}", GET=Public(static.asset)),
+        *(Resource(f"/{name}", GET=Public(static.top_level_file)) for name in static.top_level),
+    ]
 
 
 def _documents() -> list[BaseRoute]:

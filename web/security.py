@@ -16,7 +16,7 @@ than this machine's own.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from enum import Enum, IntEnum, auto
 from typing import Any, TypeVar
 
@@ -213,6 +213,11 @@ class Door:
             )
         return grant_of(visitor, document, standing, action), standing
 
+    async def roles(self, visitor: Visitor, documents: Sequence[DocumentId]) -> list[Role | None]:
+        """What somebody who was welcomed may do with each of these documents."""
+        found = await self._in_time(self._authority.again([(visitor, document) for document in documents]))
+        return [None if isinstance(standing, NotAuthenticated) else standing.role for standing in found]
+
     def may(self, grant: Grant, action: Action) -> bool:
         """Whether somebody whom the door let through for one action may do another one."""
         return grant.role >= self._least_role[action]
@@ -240,7 +245,7 @@ class Door:
     def _check_origin(self, connection: HTTPConnection[Any], host: str) -> None:
         origins = _values(connection, b"origin")
         if not origins:
-            if self._settings.auth != "none" and read_cookie(connection) is not None:
+            if self._comes_with_cookie(connection):
                 raise WrongOrigin("a request that comes with a cookie needs an Origin header")  # Rule D5.
             return
         scheme = connection.scope["scheme"]
@@ -250,6 +255,11 @@ class Door:
         if len(origins) == 1 and self._local_only and _LOOPBACK_ORIGIN.fullmatch(origins[0]):
             return
         raise WrongOrigin("pages of this origin may not connect; ALLOWED_ORIGINS lists those that may")
+
+    def _comes_with_cookie(self, connection: HTTPConnection[Any]) -> bool:
+        if self._settings.auth == "application":
+            return bool(_values(connection, b"cookie"))  # Which of them counts there, only the application knows.
+        return self._settings.auth != "none" and read_cookie(connection) is not None
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
         if not self._authority.waits:

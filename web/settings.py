@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     )
     """`sqlite+aiosqlite:///PATH` (the default: `coscribe.db` in DATA_DIR) or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`."""
 
-    auth: Literal["accounts", "jwt", "none"] = "accounts"
-    """How people prove who they are: `accounts` of this server, `jwt` of your product, or not at all: `none`."""
+    auth: Literal["accounts", "jwt", "none", "application"] = "accounts"
+    """How people prove who they are: `accounts` of this server, `jwt` of your product, `none`, or `application`."""
 
     auth_none_on_network: bool = False
     """Allows AUTH=none to listen beyond this machine: everybody who reaches the port can then edit everything."""

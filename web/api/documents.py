@@ -176,7 +176,8 @@ async def _find(request: AppRequest, visitor: Visitor, choice: Choice, query: Li
             page = [(each.info, _narrowed(visitor, each.info.id, each.role), each.owner) for each in listed]
         else:
             infos = await database.documents.choose(choice, limit=limit)
-            page = [(info, _role_by_scope(visitor, info.id), None) for info in infos]
+            roles = await _roles(request, visitor, [info.id for info in infos])
+            page = [(info, role, None) for info, role in zip(infos, roles, strict=True)]
         shown = [each for each in page if commented_by(each[0].id) is None]
         found += [(info, role, owner) for info, role, owner in shown if role is not None]
         if len(page) < limit:
@@ -195,8 +196,12 @@ def _narrowed(visitor: Visitor, document: DocumentId, role: Role) -> Role | None
     return None if limit is None else min(role, limit)
 
 
-def _role_by_scope(visitor: Visitor, document: DocumentId) -> Role | None:
-    return Role.OWNER if visitor.administrator else visitor.scope_role(document)
+async def _roles(request: AppRequest, visitor: Visitor, documents: list[DocumentId]) -> list[Role | None]:
+    if visitor.administrator:
+        return [Role.OWNER for _ in documents]
+    if request.state["settings"].auth == "application":
+        return await request.state["door"].roles(visitor, documents)
+    return [visitor.scope_role(document) for document in documents]
 
 
 async def create_document(request: AppRequest, visitor: Visitor) -> Response:

@@ -52,6 +52,11 @@ def decode_frame(frame: bytes) -> tuple[int, bytes]:
     return frame[0] & 0x0F, frame[head:]
 
 
+def payload_of(frame: bytes) -> bytes:
+    """The message in what `encode_frame` made."""
+    return decode_frame(frame)[1]
+
+
 def cut_reason(reason: str) -> str:
     """The longest beginning of `reason` that fits into a close frame as UTF-8."""
     return reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore")
