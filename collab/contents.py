@@ -125,7 +125,7 @@ def skip_content(data: bytes, position: int, kind: int, allowance: Allowance) ->
         if length == 0:
             raise MalformedMessage("a struct without length")
         if kind == ANY:
-            position = _skip_values(data, position, length, allowance)
+            position = skip_values(data, position, length, allowance)
         return position, length
     if kind == TYPE:
         return _skip_type(data, position, allowance.name_bytes), 1
@@ -139,7 +139,7 @@ def skip_content(data: bytes, position: int, kind: int, allowance: Allowance) ->
         position = skip_string(data, position, allowance.name_bytes)
         if data[position] != _ANY_MAP:
             raise MalformedMessage("the options of a subdocument are not a map")
-        return _skip_values(data, position, 1, allowance), 1
+        return skip_values(data, position, 1, allowance), 1
     if kind == JSON:
         raise MalformedMessage("ContentJSON, written before Yjs 13, is not supported")
     raise MalformedMessage(f"content of unknown kind {kind}")
@@ -162,7 +162,7 @@ def _skip_type(data: bytes, position: int, name_bytes_max: int) -> int:
     raise MalformedMessage(f"shared type {number} is not supported")
 
 
-def _skip_values(data: bytes, position: int, count: int, allowance: Allowance) -> int:
+def skip_values(data: bytes, position: int, count: int, allowance: Allowance) -> int:
     """Step over `count` lib0 "any" values, without recursion: yrs recurses, and 26,400 levels end its process."""
     size = len(data)
     allowance.spend(count)

@@ -21,7 +21,8 @@ from storage.documents import check_title
 from storage.errors import DocumentExists
 from storage.history import binding_row, span_row
 from storage.people import People
-from storage.rows import create_document, find_document
+from storage.retention import remove_document
+from storage.rows import create_document, find_document, lock_heads
 from storage.tables import (
     documents,
     history_clients,
@@ -65,6 +66,17 @@ class Archives:
         if taken:
             more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
             raise DocumentExists(f"these names belong to other documents here: {', '.join(taken[:5])}{more}")
+
+    async def forget_arriving(self, document: DocumentId) -> None:
+        """Remove what an import that was broken off has left of a document."""
+
+        def work(connection: Connection) -> None:
+            lock_heads(connection, [document])
+            found = find_document(connection, document)
+            if found is not None and found.deleted_at_ms == ARRIVING:
+                remove_document(connection, document, found.pk)
+
+        await self._transactions.write(work)
 
     async def store(self, document: ArchivedDocument, chunks: Iterator[list[StoredUpdate]]) -> bool:
         """Bring in a document that was checked, with the authors and times that its rows have.

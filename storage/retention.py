@@ -255,6 +255,13 @@ def _purge(connection: Connection, document: DocumentId, by: Actor, now_ms: int)
     lock_heads(connection, [document, comments_of(document)])
     pk = _in_bin(connection, document)
     stored = _stored(connection, pk)
+    remove_document(connection, document, pk)
+    record(connection, now_ms, Event(by, "document-purged", document, {"rows": stored.rows, "bytes": stored.bytes}))
+    return stored
+
+
+def remove_document(connection: Connection, document: DocumentId, pk: int) -> None:
+    """Delete a document and everything that hangs on it."""
     links = select(share_links.c.pk).where(share_links.c.document_pk == pk)
     connection.execute(delete(link_holders).where(link_holders.c.link_pk.in_(links)))
     _delete(connection, pk, document)

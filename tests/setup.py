@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         things |= {
             "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
+            "Servers that people come from (tests/moving)": lambda: npm(ROOT / "tests" / "moving"),
             "Chromium": chromium,
             "PostgreSQL": postgresql,
             "strace": lambda: tool("strace", ("/usr/bin/strace", "/usr/local/bin/strace")),

@@ -29,6 +29,7 @@ from web.cli_common import (
     with_database,
 )
 from web.cli_history import history_commands
+from web.cli_import import import_
 from web.cli_people import token_commands, user_commands
 from web.cli_retention import erase_person, prune_history, purge_document
 
@@ -60,6 +61,7 @@ app.add_typer(document_commands, name="document")
 app.add_typer(user_commands, name="user")
 app.add_typer(token_commands, name="token")
 app.add_typer(history_commands, name="history")
+app.command("import")(import_)
 history_commands.command("prune")(prune_history)
 document_commands.command("purge")(purge_document)
 user_commands.command("erase")(erase_person)
@@ -99,6 +101,8 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable: --data-dir is COSCRIBE_DATA_DIR. Options win.
     """
     settings = read_settings(options)
+    if settings.auth == "application":
+        fail("AUTH=application is for applications that Coscribe is mounted into: docs/embedding.md")
     from web.descriptors import raise_limit
     from web.logs import configure_logs
     from web.server import NotEverythingSaved, listen, new_event_loop
@@ -141,17 +145,10 @@ async def _serve(settings: "Settings", sockets: "list[socket.socket]") -> None:
 
 async def _open_for_service(settings: "Settings") -> "Database":
     from collab.errors import StoreError
-    from storage.engine import Database
-    from storage.errors import SchemaBehind
+    from web.opening import open_current
 
     try:
-        try:
-            return await Database.open(settings.database_url)
-        except SchemaBehind:
-            from storage.schema import upgrade
-
-            await upgrade(settings.database_url)
-            return await Database.open(settings.database_url)
+        return await open_current(settings)
     except StoreError as error:
         fail(f"cannot use the database: {error}")
 
@@ -261,7 +258,7 @@ def release_document(document: DocumentName) -> None:
     print(f"{name} is not in quarantine.")
 
 
-# -- export and import ------------------------------------------------------------------------------------------------
+# -- export -----------------------------------------------------------------------------------------------------------
 
 
 @app.command("export")
@@ -321,42 +318,6 @@ def _note_export(names: Sequence[str] | None, format: str, at: int | None) -> No
         over_api(lambda client: ask(client, "POST", "/api/admin/audit", json=entry))
     except typer.Exit:
         print("coscribe: the export cannot be written into the audit log", file=sys.stderr)
-
-
-@app.command("import")
-def import_(
-    file: Annotated[
-        Path, typer.Argument(help="An archive, or a file to make a document of.", exists=True, dir_okay=False)
-    ],
-    format: Annotated[
-        str | None, typer.Option(help="archive, text, markdown, html, json, docx or yjs; by default what FILE tells.")
-    ] = None,
-    name: Annotated[str | None, typer.Option("--id", help="Name of the new document; not for archives.")] = None,
-    title: Annotated[str, typer.Option(help="Its title.")] = "",
-    prefix: Annotated[str, typer.Option(help="Stands before every name of an archive.")] = "",
-) -> None:
-    """Bring in an archive with its history, or make a new document of a file.
-
-    An archive is checked first, every byte of it; if anything is wrong, nothing of it is stored. What was broken off
-    may be repeated. With SQLite no server may run meanwhile: ask it instead (POST /api/import, /api/admin/imports).
-    """
-    from collab.imports.formats import IMPORT_FORMATS
-    from web.exporting import ARCHIVE, format_for, import_documents, import_file
-    from web.progress import progress_bar
-
-    chosen = format or format_for(file)
-    if chosen not in (ARCHIVE, *IMPORT_FORMATS):
-        fail(f"format is one of: {ARCHIVE}, {', '.join(IMPORT_FORMATS)}")
-    settings = read_settings()
-    with progress_bar() as progress:
-        if chosen != ARCHIVE:
-            info = run(import_file(settings, file, chosen, name, title, progress))
-            print(info.id)
-            return
-        done = run(import_documents(settings, file, prefix, progress))
-    print(f"{file}: {done['documents']} documents, {done['updates']} updates; {done['present']} were here already.")
-    if done["left_out"]:
-        print(f"The archive was made without: {', '.join(done['left_out'])}")
 
 
 # -- backup -----------------------------------------------------------------------------------------------------------

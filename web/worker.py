@@ -111,12 +111,58 @@ def _read(data: bytes, format: str, document_bytes_max: int) -> bytes:
     return new_document(data, format, document_bytes_max)
 
 
+def _list_store(_: bytes, kind: str, path: str, limits: dict[str, int]) -> bytes:
+    from pathlib import Path
+
+    from storage.foreign.stores import StoreLimits
+    from storage.foreign.transfer import list_store
+
+    return json.dumps(list_store(kind, Path(path), StoreLimits(**limits))).encode()
+
+
+def _read_store(
+    data: bytes,
+    kind: str,
+    path: str,
+    limits: dict[str, int],
+    states: str,
+    spool: str,
+    now_ms: int,
+    with_damaged: bool,
+    before: int,
+    total: int,
+) -> bytes:
+    """Args:
+    before, total: how many documents are done already, and how many there are.
+    """
+    from pathlib import Path
+
+    from storage.foreign.stores import StoreLimits
+    from storage.foreign.transfer import read_store
+
+    with open(states, "rb") as known, open(spool, "wb") as target:
+        faults = read_store(
+            kind,
+            Path(path),
+            StoreLimits(**limits),
+            json.loads(data),
+            known,
+            target,
+            now_ms=now_ms,
+            with_damaged=with_damaged,
+            report=lambda done: report("documents", before + done, total),
+        )
+    return json.dumps(faults).encode()
+
+
 TASKS: Mapping[str, Callable[..., bytes]] = {
     "render": _render,
     "read": _read,
     "check_archive": _check_archive,
     "write_archive": _write_archive,
     "write_files": _write_files,
+    "list_store": _list_store,
+    "read_store": _read_store,
 }
 
 if __name__ == "__main__":

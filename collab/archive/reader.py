@@ -4,8 +4,8 @@ K1  The file is the one that was written (its seal), and so is each entry (the m
     is named.
 K2  The manifest names every file there is, and no other; seqs have no gaps; names, times and people are such as could
     be stored.
-K3  Every update passes the scanner, attaches to those before it, leaves whole what must stay whole, and applies: what
-    a room demands of everybody's edits. The result is the document whose state lies beside them.
+K3  Every update is what a room takes of everybody (`collab.replay`). The result is the document whose state lies beside
+    them.
 """
 
 import base64
@@ -41,6 +41,7 @@ from collab.history.copies import decode_copies
 from collab.history.ports import Binding, EventKind, Span
 from collab.live import LiveDocument
 from collab.ports import StoredUpdate
+from collab.replay import Replay
 from collab.scanner import STATE_LIMITS, scan_update
 from collab.types import Seq, parse_document_id
 from collab.zips import SafeZip, ZipLimits
@@ -52,7 +53,6 @@ _USER_ID_BYTES_MAX = 1024
 _TITLE_CHARACTERS_MAX = 1000
 _NAME_CHARACTERS_MAX = 200
 _DETAIL_CHARACTERS_MAX = 10_000
-_APPLIED_AT_ONCE = 50
 _CLIENT_END = 2**53
 
 Report = Callable[[str, int, int], None]
@@ -235,43 +235,30 @@ def _replay(archive: SafeZip, folder: str, rows: list[StoredUpdate], document_by
     if not rows:
         return
     name = f"{folder}/{UPDATES}"
-    live = LiveDocument([])
-    pending: list[bytes] = []
-    number = 0
+    where = name
     try:
-        for number, row in enumerate(rows, start=1):
-            _admit(live, row.payload, f"{name}: seq {number}")
-            pending.append(row.payload)
-            if len(pending) == _APPLIED_AT_ONCE:
-                live.apply(pending)
-                pending = []
-        if pending:
-            live.apply(pending)
-        state = live.state()
-        if len(state) > document_bytes_max:
-            raise LimitExceeded(f"{name}: a document may have {document_bytes_max} bytes; this one has {len(state)}")
-        stored = archive.read(f"{folder}/{STATE}")
-        scan_update(stored, STATE_LIMITS)
-        if LiveDocument([stored]).clocks != live.clocks:
-            raise BadFile(f"{folder}/{STATE} is not the document that its updates make")
-    except Panicked as panic:
-        raise BadFile(f"{name}: an update up to seq {number} cannot be applied") from panic
-
-
-def _admit(live: LiveDocument, payload: bytes, where: str) -> None:
-    try:
-        scanned = scan_update(payload, STATE_LIMITS)
+        replay = Replay()
+        for row in rows:
+            where = f"{name}: seq {row.seq}"
+            replay.add(row.payload)
+        where = name
+        replay.state(document_bytes_max)
     except ProtocolError as error:
-        raise BadFile(f"{where}: {error}") from None
-    if not live.attaches(scanned):
-        raise BadFile(f"{where} builds on edits that are not there")
-    if scanned.levels and not live.nest(scanned.levels):
-        raise LimitExceeded(f"{where}: shared types are nested too deep")
-    if not live.admit(payload):
-        raise BadFile(f"{where} would cut a character or a value in two, which this server cannot store")
-    for client, _, end in scanned.ranges:
-        if end > live.clocks.get(client, 0):
-            live.clocks[client] = end
+        raise (LimitExceeded if isinstance(error, LimitExceeded) else BadFile)(f"{where}: {error}") from None
+    except Panicked as panic:
+        raise BadFile(f"{name}: an update up to {where.rpartition(': ')[2]} cannot be applied") from panic
+    _check_state(archive, f"{folder}/{STATE}", replay.live)
+
+
+def _check_state(archive: SafeZip, name: str, live: LiveDocument) -> None:
+    stored = archive.read(name)
+    try:
+        scan_update(stored, STATE_LIMITS)
+        clocks = LiveDocument([stored]).clocks
+    except (ProtocolError, Panicked):
+        clocks = None
+    if clocks != live.clocks:
+        raise BadFile(f"{name} is not the document that its updates make")
 
 
 def _version(line: dict[str, Any], where: str) -> ArchivedVersion:

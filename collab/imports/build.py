@@ -20,10 +20,14 @@ def one_document(blocks: list[Node]) -> Content:
     return {FRAGMENT: {"type": "doc", "content": blocks}}
 
 
-def build_update(content: Content) -> bytes:
+def build_update(content: Content, client_id: int | None = None) -> bytes:
     """One Yjs v1 update with everything in a valid tree (see `collab.imports.json`); roots that hold nothing have no
-    place in it."""
-    doc: Doc[Any] = Doc()
+    place in it.
+
+    Args:
+        client_id: whose edits they are; of a client of their own by default.
+    """
+    doc: Doc[Any] = Doc(client_id=client_id)
     with doc.transaction():
         for name, root in content.items():
             if not is_empty(root):

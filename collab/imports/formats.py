@@ -46,15 +46,18 @@ def format_of(file: str) -> str | None:
     return _SUFFIXES.get(PurePath(file).suffix.lower())
 
 
-def new_document(data: bytes, format: str, document_bytes_max: int) -> bytes:
+def new_document(data: bytes, format: str, document_bytes_max: int, client_id: int | None = None) -> bytes:
     """One Yjs v1 update that makes an empty document hold what `data` says. Empty content gives an empty update.
+
+    Args:
+        client_id: see `build_update`; the same with the same data gives the same edits.
 
     Raises:
         BadFile: it is not what `format` says, or is damaged.
         LimitExceeded, MalformedMessage, UnsafeUpdate: a document cannot hold it.
     """
     try:
-        update = data if format == "yjs" else build_update(_READERS[format](data))
+        update = data if format == "yjs" else build_update(_READERS[format](data), client_id)
     except CollabError:
         raise
     except (ValueError, TypeError, RecursionError) as error:

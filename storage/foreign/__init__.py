@@ -1,0 +1,1 @@
+"""Stores of other servers, read and left as they are. `stores` names them; `port` is what they have in common."""

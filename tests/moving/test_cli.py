@@ -1,0 +1,65 @@
+"""`coscribe import --from`: what it says, and code 0 only when everything of a store came in."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.moving.test_damage import hocuspocus_database
+from tests.moving.test_stores import WORDS, history, made_of
+from tests.web.test_cli import _environment, _logging, done, refused, run
+
+__all__ = ["_environment", "_logging"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    file = tmp_path / "db.sqlite"
+    hocuspocus_database(file, [(name, made_of(history(WORDS)).get_update()) for name in ("plans", "Meeting notes")])
+    done("db", "upgrade")
+    return file
+
+
+def test_it_says_what_came_in_and_how_it_is_called(store: Path) -> None:
+    said = [
+        "'Meeting notes' is called Meeting~20notes here.",
+        f"{store}: 2 documents, 2 updates; 0 were here already, 0 of them with something new.",
+    ]
+    assert done("import", "--from", "hocuspocus-sqlite", str(store), "--dry-run").splitlines() == [
+        *said,
+        "Nothing was stored.",
+    ]
+    assert done("document", "list", "--json") == ""
+    assert done("import", "--from", "hocuspocus-sqlite", str(store)).splitlines() == said
+    assert "0 documents, 0 updates; 2 were here" in done("import", "--from", "hocuspocus-sqlite", str(store))
+    assert '"title": "Meeting notes"' in done("document", "show", "Meeting~20notes")
+    assert "Hocuspocus" in done("history", "list", "plans")
+
+
+def test_what_could_not_be_read_is_named_and_the_code_is_1(store: Path) -> None:
+    hocuspocus_database(store, [("broken", b"\x01"), ("a\nb", b"\x01")])
+    result = run("import", "--from", "hocuspocus-sqlite", str(store))
+    assert result.exit_code == 1
+    assert "2 documents, 2 updates" in result.stdout
+    assert [line.partition(": update")[0] for line in result.stderr.splitlines()] == [
+        "coscribe: 'broken'",
+        "coscribe: 'a\\nb'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--from", "y-leveldb", "{store}"], "it has no file CURRENT"),
+        (["--from", "ystore-sqlite", "{store}"], "has no table yupdates"),
+        (["--from", "hocuspocus-sqlite", "{store}", "--id", "x"], "are for one file"),
+        (["{store}", "--dry-run", "--format", "yjs"], "go with --from"),
+        (["{store}/.."], "is a directory"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(store: Path, arguments: list[str], says: str) -> None:
+    where = str(store.parent) if arguments == ["{store}/.."] else str(store)
+    lines = refused(
+        "import", *(argument.replace("{store}/..", where).replace("{store}", where) for argument in arguments)
+    )
+    assert len(lines) == 1
+    assert says in lines[0]
