@@ -269,8 +269,6 @@ def remove_document(connection: Connection, document: DocumentId, pk: int) -> No
     companion = find_document(connection, comments)
     if companion is not None:
         _delete(connection, companion.pk, comments)
-    record(connection, now_ms, Event(by, "document-purged", document, {"rows": stored.rows, "bytes": stored.bytes}))
-    return stored
 
 
 def _delete(connection: Connection, pk: int, document: DocumentId) -> None:
