@@ -1,5 +1,6 @@
 """Everything moves from one database to the other by way of one file: history, order, authorship, names, the bin."""
 
+import asyncio
 import random
 import sys
 import time
@@ -90,7 +91,9 @@ async def test_what_was_thinned_out_moves_as_it_is(
 ) -> None:
     """Who wrote it is told by no row any more, and still comes along."""
     names = await fill(sqlite, rng, 4, 150)
-    middle = sqlite.now_ms()
+    middle = sqlite.now_ms() + 1
+    while sqlite.now_ms() < middle:
+        await asyncio.sleep(0.001)  # What was written in the same millisecond is not older.
     for name in names[1:]:
         await sqlite.log.append([Append(name, (NewUpdate("late", later(rng)),))]) if name != names[2] else None
         thinning = await Historian(sqlite.log, sqlite.history).thinning(name, middle, keep)

@@ -79,7 +79,7 @@ def _try(copy: Copy, payload: bytes) -> None:
 async def fill(database: Database, rng: random.Random, documents: int, updates: int) -> list[DocumentId]:
     """Documents with `updates` rows between them, some in the bin, some with versions and events, one empty."""
     names = [DocumentId(f"team {number}".replace(" ", "/")) for number in range(documents)]
-    each = updates // (documents - 1)
+    each = -(-updates // (documents - 1))
     for number, name in enumerate(names):
         await database.documents.create(name, f"Title {number} <b>")
         if number:

@@ -34,8 +34,9 @@ class Person {
     this.doc = new Y.Doc()
     this.doc.clientID = this.session.random.below(2 ** 32)
     declareRoots(this.doc)
-    if (state) Y.applyUpdate(this.doc, state, 'log')
+    // Before it is loaded: Yjs tidies up marks then, too, and nobody else would ever hear of that.
     this.doc.on('update', (update, origin) => { if (origin !== 'log') this.outbox.push(update) })
+    if (state) Y.applyUpdate(this.doc, state, 'log')
     this.known = false
   }
 
