@@ -1,5 +1,7 @@
 /** "Firefox on Linux" from a User-Agent header: enough to recognise one's own browsers. */
 
+import { t } from './i18n'
+
 const BROWSERS: [RegExp, string][] = [
   [/\bEdg(e|A|iOS)?\//, 'Edge'],
   [/\bOPR\//, 'Opera'],
@@ -21,6 +23,6 @@ const LENGTH_MAX = 60
 export function browserName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1]
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1]
-  if (browser === undefined) return agent.slice(0, LENGTH_MAX) || 'An unnamed program'
-  return system === undefined ? browser : `${browser} on ${system}`
+  if (browser === undefined) return agent.slice(0, LENGTH_MAX) || t('An unnamed program')
+  return system === undefined ? browser : t('{browser} on {system}', { browser, system })
 }

@@ -3,6 +3,7 @@
  * the author of everything in it and what became of it. docs/history.md describes its form.
  */
 
+import { t } from './i18n'
 import { COLORS, type Person } from './identity'
 
 export type Change = 'added' | 'removed' | 'formatted' | 'changed'
@@ -97,7 +98,7 @@ export function peopleOf(authors: readonly Author[], palette: Palette): Person[]
   const nameless = authors.filter(({ user }) => user === null).length
   let count = 0
   return authors.map(({ user, client, name }) => ({
-    name: user === null ? (nameless === 1 ? 'Somebody' : `Somebody (${(count += 1)})`) : (name ?? user),
+    name: user === null ? (nameless === 1 ? t('Somebody') : t('Somebody ({value})', { value: (count += 1) })) : (name ?? user),
     color: palette.colorOf(user ?? `client ${client ?? ''}`),
   }))
 }

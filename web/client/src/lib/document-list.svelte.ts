@@ -15,6 +15,7 @@ import {
   type ListedDocument,
 } from './api'
 import { messageOf, TooMany, Unreachable } from './http'
+import { t } from './i18n'
 import { keptHere } from './kept-here'
 import { me } from './me.svelte'
 import { withinPatience } from './patience'
@@ -23,7 +24,7 @@ import { searchHere } from './search-here'
 import { heedStars, setStar, starsHere } from './stars'
 import { toasts } from './toasts.svelte'
 
-export const titleOf = (document: DocumentInfo): string => document.title || 'Untitled'
+export const titleOf = (document: DocumentInfo): string => document.title || t('Untitled')
 
 /** When it was last changed; in the bin, when it came there. */
 export const timeOf = (document: DocumentInfo): string => document.deleted_at ?? document.updated_at
@@ -141,8 +142,8 @@ export class DocumentList {
 
   async duplicate(document: DocumentInfo): Promise<void> {
     try {
-      await copyDocument(document.id, `Copy of ${titleOf(document)}`)
-      toasts.done(`“${titleOf(document)}” is duplicated.`)
+      await copyDocument(document.id, t('Copy of {title}', { title: titleOf(document) }))
+      toasts.done(t('“{title}” is duplicated.', { title: titleOf(document) }))
       await this.pages.reload()
     } catch (error) {
       toasts.fault(messageOf(error))
@@ -150,13 +151,13 @@ export class DocumentList {
   }
 
   async restore(document: DocumentInfo): Promise<void> {
-    await this.attempt(document, () => restoreDocument(document.id), `“${titleOf(document)}” is back.`)
+    await this.attempt(document, () => restoreDocument(document.id), t('“{title}” is back.', { title: titleOf(document) }))
   }
 
   /** @throws what the server says against it. */
   async delete(document: DocumentInfo): Promise<void> {
     await deleteDocument(document.id)
-    this.#take(document, `“${titleOf(document)}” is in the bin.`)
+    this.#take(document, t('“{title}” is in the bin.', { title: titleOf(document) }))
   }
 
   /** Do something after which the document is no longer in this list. */

@@ -1,11 +1,13 @@
 /** When links and tokens end: what people choose from. */
 
+import { t } from './i18n'
+
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
 export const EXPIRIES = [
-  { value: 'never', label: 'never' },
-  { value: 'hour', label: 'in an hour', ms: HOUR_MS },
+  { value: 'never', label: t('never') },
+  { value: 'hour', label: t('in an hour'), ms: HOUR_MS },
   { value: 'day', label: 'in a day', ms: DAY_MS },
   { value: 'week', label: 'in a week', ms: 7 * DAY_MS },
   { value: 'month', label: 'in 30 days', ms: 30 * DAY_MS },

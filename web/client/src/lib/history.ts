@@ -3,6 +3,7 @@
 import type { PersonRef } from './accounts'
 import { documentApiPath } from './document-id'
 import { request, withQuery } from './http'
+import { t } from './i18n'
 
 interface Common {
   /** Null: nobody who signed in. */
@@ -115,12 +116,12 @@ export async function bringBack(document: string, seq: number, block: string | n
 }
 
 export const FORMATS = [
-  { format: 'text', name: 'Plain text', suffix: 'txt' },
-  { format: 'markdown', name: 'Markdown', suffix: 'md' },
-  { format: 'html', name: 'Web page (HTML)', suffix: 'html' },
-  { format: 'docx', name: 'Word (DOCX)', suffix: 'docx' },
+  { format: 'text', name: t('Plain text'), suffix: 'txt' },
+  { format: 'markdown', name: t('Markdown'), suffix: 'md' },
+  { format: 'html', name: t('Web page (HTML)'), suffix: 'html' },
+  { format: 'docx', name: t('Word (DOCX)'), suffix: 'docx' },
   { format: 'json', name: 'JSON', suffix: 'json' },
-  { format: 'yjs', name: 'Yjs update', suffix: 'yjs' },
+  { format: 'yjs', name: t('Yjs update'), suffix: 'yjs' },
 ] as const
 
 export function contentPath(document: string, format: string, at: number): string {
@@ -152,11 +153,11 @@ export function stateBefore(entry: Entry, entries: readonly Entry[]): number {
 
 /** How whoever did it is called. */
 export function whoOf(entry: Pick<Entry, 'user' | 'user_name'>): string {
-  return entry.user_name ?? entry.user ?? 'Somebody'
+  return entry.user_name ?? entry.user ?? t('Somebody')
 }
 
 export function formatName(format: string): string {
-  return FORMATS.find((known) => known.format === format)?.name ?? (format === '' ? 'a file' : format)
+  return FORMATS.find((known) => known.format === format)?.name ?? (format === '' ? t('a file') : format)
 }
 
 /** The first line of an entry. */
@@ -168,11 +169,11 @@ export function headline(entry: Entry): string {
     case 'version':
       return entry.name
     case 'restore':
-      return entry.detail === '' ? `${who} brought an earlier state back` : `${who} brought one part back`
+      return entry.detail === '' ? t('{who} brought an earlier state back', { who }) : t('{who} brought one part back', { who })
     case 'import':
-      return `${who} made it from a file: ${formatName(entry.detail)}`
+      return t('{who} made it from a file: {formatName}', { who, formatName: formatName(entry.detail) })
     case 'export':
-      return `${who} exported it: ${formatName(entry.detail)}`
+      return t('{who} exported it: {formatName}', { who, formatName: formatName(entry.detail) })
   }
 }
 

@@ -1,5 +1,7 @@
 /** One REST call. Two ways to fail: the server said no (`Refused`), or nobody answered (`Unreachable`). */
 
+import { t } from './i18n'
+
 /** The server answered, and asking again would not change the answer. */
 export class Refused extends Error {
   override readonly name = 'Refused'
@@ -24,7 +26,7 @@ export class Unreachable extends Error {
 /** Too many attempts; a kind of refusal, because only waiting helps and people have to know. */
 export class TooMany extends Unreachable {
   constructor(readonly retrySeconds: number | null) {
-    super(retrySeconds === null ? 'Too many attempts. Try again later.' : `Too many attempts. ${tryAgainIn(retrySeconds)}`)
+    super(retrySeconds === null ? t('Too many attempts. Try again later.') : tryAgainIn(retrySeconds))
   }
 }
 
@@ -57,7 +59,7 @@ export async function request(method: Method, path: string, body?: unknown, term
     answer = response.status === NO_CONTENT ? null : await response.json()
   } catch (error) {
     signal?.throwIfAborted()
-    throw new Unreachable('The server cannot be reached.', { cause: error })
+    throw new Unreachable(t('The server cannot be reached.'), { cause: error })
   }
   if (response.ok) return answer
   throw refusalOf(response.status, answer, response.headers.get('Retry-After'))
@@ -78,9 +80,9 @@ export function refusalOf(status: number, answer: unknown, retryAfter: string | 
     const seconds = Number.parseInt(retryAfter ?? '', 10)
     return new TooMany(Number.isNaN(seconds) ? null : seconds)
   }
-  if (status >= 500) return new Unreachable(`The server answered ${status}.`)
+  if (status >= 500) return new Unreachable(t('The server answered {status}.', { status }))
   const { code, errors } = asProblem(answer)
-  return new Refused(status, problemText(answer) ?? `The server answered ${status}.`, code, errors)
+  return new Refused(status, problemText(answer) ?? t('The server answered {status}.', { status }), code, errors)
 }
 
 /** The human part of an RFC 9457 problem. */
@@ -109,9 +111,11 @@ export function sentence(text: string): string {
 }
 
 function tryAgainIn(seconds: number): string {
-  if (seconds < MINUTE_SECONDS) return `Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.`
+  if (seconds < MINUTE_SECONDS) {
+    return t('Too many attempts. Try again in {seconds, plural, one {# second} other {# seconds}}.', { seconds })
+  }
   const minutes = Math.ceil(seconds / MINUTE_SECONDS)
-  return `Try again in ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}.`
+  return t('Too many attempts. Try again in {minutes, plural, one {# minute} other {# minutes}}.', { minutes })
 }
 
 /** What to tell people about anything that went wrong. */

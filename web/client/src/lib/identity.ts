@@ -1,5 +1,6 @@
 /** Who this browser says it is, and how others are shown: a name and a colour. */
 
+import { t } from './i18n'
 import { readFact, writeFact } from './storage'
 
 export interface Person {
@@ -11,16 +12,16 @@ export const NAME_LENGTH_MAX = 40
 
 /** White text on each of these has a contrast of at least 4.5 to 1. */
 export const COLORS = [
-  { value: '#b4233c', name: 'Raspberry' },
-  { value: '#a8480a', name: 'Rust' },
-  { value: '#846000', name: 'Mustard' },
-  { value: '#4b7a1e', name: 'Moss' },
-  { value: '#0b7a5c', name: 'Fir' },
-  { value: '#0f7490', name: 'Lagoon' },
-  { value: '#2864c7', name: 'Cornflower' },
-  { value: '#5a4fcf', name: 'Iris' },
-  { value: '#8a3fb8', name: 'Violet' },
-  { value: '#b0307f', name: 'Fuchsia' },
+  { value: '#b4233c', name: t('Raspberry') },
+  { value: '#a8480a', name: t('Rust') },
+  { value: '#846000', name: t('Mustard') },
+  { value: '#4b7a1e', name: t('Moss') },
+  { value: '#0b7a5c', name: t('Fir') },
+  { value: '#0f7490', name: t('Lagoon') },
+  { value: '#2864c7', name: t('Cornflower') },
+  { value: '#5a4fcf', name: t('Iris') },
+  { value: '#8a3fb8', name: t('Violet') },
+  { value: '#b0307f', name: t('Fuchsia') },
 ] as const
 
 const MOODS = ['Calm', 'Bright', 'Gentle', 'Keen', 'Merry', 'Quiet', 'Swift', 'Patient', 'Curious', 'Bold']
@@ -40,7 +41,7 @@ function random(): number {
 export function asPerson(value: unknown, clientId: number): Person {
   const { name, color } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>
   return {
-    name: (typeof name === 'string' && name.trim().slice(0, NAME_LENGTH_MAX)) || 'Somebody',
+    name: (typeof name === 'string' && name.trim().slice(0, NAME_LENGTH_MAX)) || t('Somebody'),
     color: typeof color === 'string' && HEX_COLOR.test(color) ? color : pick(COLORS, clientId).value,
   }
 }

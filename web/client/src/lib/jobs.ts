@@ -3,6 +3,7 @@
 import type { PersonRef } from './accounts'
 import { FORMATS, formatName } from './history'
 import { refusalOf, request, Unreachable, withQuery } from './http'
+import { currentLocale, t } from './i18n'
 import { sizeOf } from './sizes'
 
 export interface Job {
@@ -39,7 +40,7 @@ export interface JobResult {
 
 export const ARCHIVE = 'archive'
 export const EXPORT_FORMATS = [
-  { format: ARCHIVE, name: 'Archive, with the whole history' },
+  { format: ARCHIVE, name: t('Archive, with the whole history') },
   ...FORMATS.map(({ format, name }) => ({ format, name })),
 ]
 
@@ -82,7 +83,7 @@ export function sendArchive(file: Blob, prefix: string, progress: (part: number)
       if (status >= 200 && status < 300) resolve(sending.response as Job)
       else reject(refusalOf(status, sending.response, sending.getResponseHeader('Retry-After')))
     }
-    sending.onerror = () => reject(new Unreachable('The server cannot be reached.'))
+    sending.onerror = () => reject(new Unreachable(t('The server cannot be reached.')))
     sending.onabort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('It was broken off.'))
     signal.addEventListener('abort', () => sending.abort(), { once: true })
     sending.send(file)
@@ -91,31 +92,32 @@ export function sendArchive(file: Blob, prefix: string, progress: (part: number)
 
 /** "Export of 3 documents: Markdown". */
 export function jobTitle({ kind, documents, format, prefix }: Job): string {
-  if (kind === 'import') return prefix === '' ? 'Import of an archive' : `Import of an archive under ${prefix}`
-  const what = documents === null ? 'everything' : counted(documents.length, 'document')
-  return `Export of ${what}: ${format === ARCHIVE ? 'archive' : formatName(format ?? '')}`
+  if (kind === 'import') return prefix === '' ? t('Import of an archive') : t('Import of an archive under {prefix}', { prefix })
+  const name = format === ARCHIVE ? t('archive') : formatName(format ?? '')
+  if (documents === null) return t('Export of everything: {name}', { name })
+  return t('Export of {count, plural, one {# document} other {# documents}}: {name}', { count: documents.length, name })
 }
 
 /** What has become of it so far. */
 export function jobWords({ kind, state, progress, result, problem }: Job): string {
   if (state === 'running') {
-    return progress === null ? 'Starting…' : `${capital(progress.what)}: ${number(progress.done)} of ${number(progress.total)}`
+    return progress === null ? t('Starting…') : t('{what}: {done} of {total}', { what: capital(progress.what), done: number(progress.done), total: number(progress.total) })
   }
-  if (state === 'cancelled') return 'Cancelled'
-  if (state === 'failed' || result === null) return problem === null ? 'Failed' : `Failed: ${problem.detail}`
-  const parts = [counted(result.documents, 'document')]
-  if (result.updates > 0) parts.push(counted(result.updates, 'update'))
+  if (state === 'cancelled') return t('Cancelled')
+  if (state === 'failed' || result === null) return problem === null ? t('Failed') : t('Failed: {detail}', { detail: problem.detail })
+  const parts = [t('{count, plural, one {# document} other {# documents}}', { count: result.documents })]
+  if (result.updates > 0) parts.push(t('{count, plural, one {# update} other {# updates}}', { count: result.updates }))
   if (kind === 'export') parts.push(sizeOf(result.bytes))
-  if (result.present > 0) parts.push(`${counted(result.present, 'document')} here already, left alone`)
+  if (result.present > 0) {
+    parts.push(
+      t('{count, plural, one {# document} other {# documents}} here already, left alone', { count: result.present }),
+    )
+  }
   return parts.join(', ')
 }
 
-function counted(amount: number, thing: string): string {
-  return `${number(amount)} ${amount === 1 ? thing : `${thing}s`}`
-}
-
 function number(amount: number): string {
-  return new Intl.NumberFormat().format(amount)
+  return new Intl.NumberFormat(currentLocale()).format(amount)
 }
 
 function capital(text: string): string {

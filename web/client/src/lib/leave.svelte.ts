@@ -3,6 +3,7 @@
 import { endAllSignIns, signOut } from './accounts'
 import { clearDevice, unsavedHere, type Unsaved } from './device'
 import { messageOf, Refused } from './http'
+import { t } from './i18n'
 import { SIGN_IN } from './paths'
 import { toasts } from './toasts.svelte'
 
@@ -47,7 +48,7 @@ class Leaving {
     } catch (error) {
       // Refused: signed out already.
       if (!(error instanceof Refused)) {
-        toasts.fault(`You are still signed in. ${messageOf(error)}`)
+        toasts.fault(t('You are still signed in. {messageOf}', { messageOf: messageOf(error) }))
         return
       }
     }

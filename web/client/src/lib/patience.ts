@@ -1,6 +1,7 @@
 /** A connection may be there and carry nothing: where this device can do without an answer, it is not waited for long. */
 
 import { Unreachable } from './http'
+import { t } from './i18n'
 
 const PATIENCE_MS = 2500
 
@@ -8,7 +9,7 @@ const PATIENCE_MS = 2500
 export async function withinPatience<T>(answer: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const patience = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Unreachable('The server does not answer.')), PATIENCE_MS)
+    timer = setTimeout(() => reject(new Unreachable(t('The server does not answer.'))), PATIENCE_MS)
   })
   try {
     return await Promise.race([answer, patience])

@@ -3,8 +3,9 @@
 const GAP = 8
 
 export function placeUnder(popover: HTMLElement, anchor: HTMLElement): void {
-  const { left, bottom } = anchor.getBoundingClientRect()
+  const { left, right, bottom } = anchor.getBoundingClientRect()
+  const start = getComputedStyle(anchor).direction === 'rtl' ? right - popover.offsetWidth : left
   const room = document.documentElement.clientWidth - popover.offsetWidth - GAP
-  popover.style.left = `${Math.max(GAP, Math.min(left, room))}px`
+  popover.style.left = `${Math.max(GAP, Math.min(start, room))}px`
   popover.style.top = `${bottom + GAP}px`
 }

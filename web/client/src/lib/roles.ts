@@ -1,5 +1,7 @@
 /** What people may do with a document. Each role includes those before it. */
 
+import { t } from './i18n'
+
 export const ROLES = ['reader', 'commenter', 'editor', 'owner'] as const
 export type Role = (typeof ROLES)[number]
 
@@ -8,18 +10,18 @@ export type GivenRole = Exclude<Role, 'owner'>
 export const GIVEN_ROLES: readonly GivenRole[] = ['reader', 'commenter', 'editor']
 
 export const ROLE_NAMES: Record<Role, string> = {
-  reader: 'Reader',
-  commenter: 'Commenter',
-  editor: 'Editor',
-  owner: 'Owner',
+  reader: t('Reader'),
+  commenter: t('Commenter'),
+  editor: t('Editor'),
+  owner: t('Owner'),
 }
 
 /** What the person with the role may do, behind "can" or "may". */
 export const ROLE_VERBS: Record<Role, string> = {
-  reader: 'read',
-  commenter: 'read and comment',
-  editor: 'edit',
-  owner: 'edit, share and delete',
+  reader: t('read'),
+  commenter: t('read and comment'),
+  editor: t('edit'),
+  owner: t('edit, share and delete'),
 }
 
 export function asRole(value: unknown): Role | null {

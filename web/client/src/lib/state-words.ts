@@ -1,6 +1,7 @@
 /** What the state line of a document says. */
 
 import type { ShownState } from '../sync/calm-state'
+import { t } from './i18n'
 
 /** Why the server does not give the document: see `Refusal.svelte` for the whole story. */
 export type Refusal = 'signed-out' | 'not-found' | 'forbidden' | 'ended' | 'quarantined'
@@ -40,11 +41,11 @@ export interface Line {
 }
 
 const CLOSED: Record<Refusal, string> = {
-  'signed-out': 'Signed out',
-  forbidden: 'No longer allowed',
-  'not-found': 'Not available',
-  quarantined: 'Locked',
-  ended: 'Not connected',
+  'signed-out': t('Signed out'),
+  forbidden: t('No longer allowed'),
+  'not-found': t('Not available'),
+  quarantined: t('Locked'),
+  ended: t('Not connected'),
 }
 
 /** In these, what was typed waits for something. */
@@ -58,7 +59,7 @@ export function stateLine(facts: LineFacts): Line {
   return {
     state,
     text: textOf(state, facts),
-    count: counted ? `${waiting} ${waiting === 1 ? 'edit waits' : 'edits wait'}` : null,
+    count: counted ? t('{waiting, plural, one {# edit waits} other {# edits wait}}', { waiting }) : null,
     detail,
     trouble: unkept || !['connecting', 'saving', 'saved'].includes(state),
   }
@@ -73,28 +74,28 @@ function stateOf({ state, outdated, stranded }: LineFacts): LineState {
 function textOf(state: LineState, { reads, refusal }: LineFacts): string {
   switch (state) {
     case 'connecting':
-      return 'Connecting…'
+      return t('Connecting…')
     case 'saving':
-      return 'Saving…'
+      return t('Saving…')
     case 'overdue':
-      return 'The server cannot save right now'
+      return t('The server cannot save right now')
     case 'saved':
-      return reads ? 'Up to date' : 'Saved'
+      return reads ? t('Up to date') : t('Saved')
     case 'stranded':
-      return 'No longer allowed'
+      return t('No longer allowed')
     case 'outdated':
-      return 'New version needed'
+      return t('New version needed')
     case 'closed':
       return CLOSED[refusal ?? 'ended']
     case 'offline':
-      return 'Offline'
+      return t('Offline')
   }
 }
 
 function detailOf(state: LineState, { unconfirmed, kept, unkept }: LineFacts): string | null {
   if (state === 'closed') return null
   const exposed = unconfirmed && WAITS.includes(state)
-  if (unkept) return exposed ? 'not kept on this device, keep this page open' : 'not kept on this device'
+  if (unkept) return exposed ? t('not kept on this device, keep this page open') : t('not kept on this device')
   if (!exposed) return null
-  return kept ? 'kept on this device' : 'not stored yet, keep this page open'
+  return kept ? t('kept on this device') : t('not stored yet, keep this page open')
 }

@@ -1,1 +1,0 @@
-import{$ as e,K as t,N as n,Q as r,S as i,X as a,dt as o,j as s,k as c}from"./disclose-version-ctO-7xtK.js";var l=n(`<section role="status" class="svelte-1okvk6k"><h2 class="svelte-1okvk6k"> </h2> <p class="svelte-1okvk6k"><!></p></section>`);function u(n,u){var d=l(),f=a(d),p=r(f,!0),m=e(f,2),h=a(m);i(h,()=>u.children),o(m),o(d),t(()=>c(p,u.title)),s(n,d)}export{u as t};

@@ -1,1 +1,0 @@
-import{f as e}from"./storage-C_4Uz_8T.js";var t=2500;async function n(n){let r,i=new Promise((n,i)=>{r=setTimeout(()=>i(new e(`The server does not answer.`)),t)});try{return await Promise.race([n,i])}finally{clearTimeout(r)}}export{n as t};

@@ -1,1 +1,0 @@
-function e(e,t){let n=[`byte`,`kilobyte`,`megabyte`,`gigabyte`,`terabyte`],r=e<1?0:Math.min(Math.floor(Math.log10(e)/3),n.length-1),i={style:`unit`,unit:n[r],unitDisplay:r===0?`long`:`short`};return new Intl.NumberFormat(t,{...i,maximumFractionDigits:1}).format(e/1e3**r)}export{e as t};
