@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage check check-long check-system check-mutants conformance check-history lint lock client bench clean check-archive
+.PHONY: help serve test outage clients check check-long check-system check-mutants conformance check-history lint lock client bench clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ help:
 	@echo "make serve   run the server on http://127.0.0.1:8000 with SQLite in ./data"
 	@echo "make test    set up everything the tests need and run all of them"
 	@echo "make outage  databases that are away for a minute under 20 writers"
+	@echo "make clients  every published client in one document for a minute, through reconnects"
 	@echo "make check   three minutes of the checker with fresh seeds: kills, faults, hostile clients, simulation"
 	@echo "make check-long, check-system, check-mutants: docs/reliability.md"
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
@@ -44,6 +45,10 @@ conformance: $(VENV)/.dev
 
 outage: $(VENV)/.dev
 	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away
+
+clients: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	COSCRIBE_TEST_CLIENTS_SECONDS=60 $(BIN)/python -m pytest -s tests/interop/test_every_client.py
 
 check: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup

@@ -8,6 +8,11 @@
     A4  A message is decoded and checked as a whole before any of it takes effect.
     A5  Nobody goes by another's name: `user.name`, from which editors take what stands at a caret, is the name that the
         server knows, and that of a guest says so. Where nobody has a name, states stay as they are.
+    A6  For a connection that renews nothing, the server does: Yjs clients forget whom they have not heard of for 30 s.
+        Each time it counts the clock on, for the connection itself as well, and takes what that says under a clock of
+        its own all the same.
+    A7  A client that comes back under the clock under which it left would not be seen: others have heard that it is
+        gone under that one. For those that do not count on by themselves the server does, at the first announcement.
 
 Source: y-protocols awareness.js. An entry is `clientID varuint, clock varuint, state varstring`; the state is JSON,
 and `null` means gone.
@@ -15,7 +20,7 @@ and `null` means gone.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from collab.codec import Reader, write_var_bytes, write_var_uint
@@ -27,6 +32,7 @@ Owner = TypeVar("Owner")
 GONE = b"null"
 GUEST = "(guest)"
 SILENT_S = 20.0
+RENEW_S = 15.0
 ENTRIES_PER_MESSAGE = 200
 """How many entries go into one message of ours, so that a client that repeats it stays far below the limit."""
 
@@ -44,6 +50,9 @@ class _Presence(Generic[Owner]):
     entry: AwarenessEntry
     owner: Owner
     heard: float
+    said: int
+    """The clock under which the owner said it; that of `entry` may be further on (rule A6)."""
+    renews: bool
 
 
 def decode_awareness(payload: bytes, *, entries_max: int, state_bytes_max: int) -> list[AwarenessEntry]:
@@ -101,12 +110,21 @@ class AwarenessTable(Generic[Owner]):
         return self._ids.get(owner)
 
     def receive(
-        self, owner: Owner, entries: list[AwarenessEntry], now: float, name: str | None = None, *, guest: bool = False
+        self,
+        owner: Owner,
+        entries: list[AwarenessEntry],
+        now: float,
+        name: str | None = None,
+        *,
+        guest: bool = False,
+        renews: bool = True,
+        counts_on: bool = True,
     ) -> bool:
         """Take what `owner` may say (rules A1 to A3). Returns whether somebody has to be told.
 
         Args:
             name, guest: see rule A5.
+            renews, counts_on: see rules A6 and A7.
 
         Raises:
             MalformedMessage: the accepted state is not JSON text; nothing has changed.
@@ -118,9 +136,15 @@ class AwarenessTable(Generic[Owner]):
         if mine is None or entry is None:
             return False
         known = self._present.get(mine)
-        if known is not None and not _supersedes(entry, known.entry):
-            known.heard = now
-            return False
+        said = entry.clock
+        if known is not None:
+            if not _supersedes(entry, known.said if known.owner == owner else known.entry.clock):
+                known.heard = now
+                return False
+            if known.entry.clock > known.said and entry.clock <= known.entry.clock:
+                entry = replace(entry, clock=known.entry.clock + 1)
+        elif not counts_on:
+            entry = replace(entry, clock=entry.clock + 1)
         state = _read_json(entry.state)
         if name is not None or guest:
             entry = _named(entry, state, name, guest)
@@ -131,8 +155,20 @@ class AwarenessTable(Generic[Owner]):
         if entry.state == GONE:
             self._present.pop(mine, None)
         else:
-            self._present[mine] = _Presence(entry, owner, now)
+            self._present[mine] = _Presence(entry, owner, now, said, renews)
         return True
+
+    def renew(self, now: float) -> bool:
+        """Rule A6. Returns whether there is anybody for whom it has to be done."""
+        any_at_all = False
+        for client, presence in self._present.items():
+            if presence.renews:
+                continue
+            any_at_all = True
+            if now - presence.heard >= RENEW_S:
+                presence.heard = now
+                presence.entry = self._changed[client] = replace(presence.entry, clock=presence.entry.clock + 1)
+        return any_at_all
 
     def leave(self, owner: Owner) -> bool:
         """Forget `owner`'s presence. Returns whether somebody has to be told."""
@@ -162,8 +198,8 @@ class AwarenessTable(Generic[Owner]):
         return None
 
 
-def _supersedes(entry: AwarenessEntry, known: AwarenessEntry) -> bool:
-    return entry.clock > known.clock or (entry.clock == known.clock and entry.state == GONE)
+def _supersedes(entry: AwarenessEntry, clock: int) -> bool:
+    return entry.clock > clock or (entry.clock == clock and entry.state == GONE)
 
 
 def _read_json(state: bytes) -> Any:

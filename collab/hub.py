@@ -51,6 +51,7 @@ class Hub:
         *,
         frame: FrameEncoder = bytes,
         unframe: FrameEncoder = bytes,
+        frame_text: FrameEncoder | None = None,
         clock: Clock | None = None,
         limits: RoomLimits | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
@@ -63,6 +64,7 @@ class Hub:
             log: where edits are saved.
             frame: wraps one message for `Connection.write`.
             unframe: takes that off again, for connections that are no sockets.
+            frame_text: the same for a text message; as `frame` where there is no such difference.
             clock: an asyncio loop, or its likeness; the running loop by default.
             on_failure: called once when nothing can be saved any more (the log is broken); the process should end.
             quarantine: for documents that cannot be loaded. Without, every load of one fails anew.
@@ -74,6 +76,7 @@ class Hub:
         self._log = log
         self._frame = frame
         self._unframe = unframe
+        self._frame_text = frame_text or frame
         self._given_clock = clock
         self._on_failure = on_failure
         self._reporter = reporter or Reporter()
@@ -83,6 +86,7 @@ class Hub:
         self._loading: dict[tuple[DocumentId, bool], asyncio.Task[Room]] = {}
         self._empty: dict[Room, float] = {}
         self._holding: set[Room] = set()
+        self._renewing: set[Room] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._accepting = False
         self._closed = False
@@ -159,6 +163,7 @@ class Hub:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self._holding = {room for room in self._holding if room.expire_held()}
+            self._renewing = {room for room in self._renewing if room.renew_presence()}
             oldest = self._clock.time() - self.limits.idle_seconds
             for room in [room for room, since in self._empty.items() if since <= oldest and room.idle]:
                 self._evict(room)
@@ -208,6 +213,7 @@ class Hub:
                     self,
                     clock=self._clock,
                     frame=self._frame,
+                    frame_text=self._frame_text,
                     limits=self.limits,
                     stats=self.stats,
                 )
@@ -350,6 +356,7 @@ class Hub:
     def _forget(self, room: Room) -> None:
         self._empty.pop(room, None)
         self._holding.discard(room)
+        self._renewing.discard(room)
         if self._rooms.get(room.document) is room:
             del self._rooms[room.document]
             self.stats.rooms -= 1
@@ -371,6 +378,9 @@ class Hub:
 
     def holding(self, room: Room) -> None:
         self._holding.add(room)
+
+    def renewing(self, room: Room) -> None:
+        self._renewing.add(room)
 
     def reload(self, room: Room) -> None:
         self._spawn(self._reload(room))

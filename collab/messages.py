@@ -45,6 +45,11 @@ class Dialect(Protocol):
         """For logs and metrics."""
         ...
 
+    @property
+    def stateless_is_text(self) -> bool:
+        """What `stateless` gives is UTF-8, and sent as a text message."""
+        ...
+
     def session(self, room: "Room", grant: Grant, connection: "Connection") -> "Session":
         """A session of this dialect: `collab.session.Session`, or a class of its own where the protocol asks more."""
         ...

@@ -92,6 +92,10 @@ class RoomHost(Protocol):
 
     def write_checkpoint(self, room: "Room", through: Seq, merged: MergedState) -> None: ...
 
+    def renewing(self, room: "Room") -> None:
+        """Somebody's presence has to be renewed: call `Room.renew_presence` now and then."""
+        ...
+
     def fill_gaps(self, room: "Room") -> None:
         """Other writers committed rows: read those of `Room.gap` and hand them to `Room.integrate`, until there is
         none."""
@@ -109,6 +113,7 @@ class Room:
         *,
         clock: Clock,
         frame: FrameEncoder,
+        frame_text: FrameEncoder,
         limits: RoomLimits,
         stats: Stats,
     ) -> None:
@@ -118,6 +123,7 @@ class Room:
         self.limits = limits
         self.stats = stats
         self.frame = frame
+        self._frame_text = frame_text
         self.sessions: set[Session] = set()
         self.closed: CollabError | None = None
         self.reloading = False
@@ -354,8 +360,25 @@ class Room:
             state_bytes_max=self.limits.awareness_state_bytes_max,
         )
         grant = session.grant
-        if self._awareness.receive(session, entries, self._clock.time(), grant.user_name, guest=grant.guest):
+        if self._awareness.receive(
+            session,
+            entries,
+            self._clock.time(),
+            grant.user_name,
+            guest=grant.guest,
+            renews=session.renews_presence,
+            counts_on=session.counts_on,
+        ):
             self._schedule()
+        if not session.renews_presence:
+            self._host.renewing(self)
+
+    def renew_presence(self) -> bool:
+        """Rule A6 of `collab.awareness`. Returns whether it has to be done for anybody."""
+        any_at_all = self._awareness.renew(self._clock.time())
+        if self._awareness.dirty:
+            self._schedule()
+        return any_at_all
 
     def relay(self, sender: Session, text: bytes) -> None:
         """Pass a message on to everybody else who may write and speaks a dialect that has such messages. It is kept
@@ -368,7 +391,8 @@ class Room:
             dialect = session.dialect
             if dialect not in frames:
                 message = dialect.stateless(text)
-                frames[dialect] = None if message is None else self.frame(message)
+                encode = self._frame_text if dialect.stateless_is_text else self.frame
+                frames[dialect] = None if message is None else encode(message)
             frame = frames[dialect]
             if frame is not None:
                 with contextlib.suppress(RuntimeError):  # A dead socket whose end has not been reported yet.

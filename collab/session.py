@@ -62,6 +62,10 @@ class Session:
 
     asks_first: ClassVar[bool] = True
     """Sync step 1 is the first thing it says."""
+    renews_presence: ClassVar[bool] = True
+    """The client says now and then that it is still there (rule A6 of `collab.awareness`)."""
+    counts_on: ClassVar[bool] = True
+    """The client comes back under another awareness clock than it had when it left (rule A7)."""
 
     __slots__ = (
         "acks",
@@ -235,6 +239,17 @@ class Session:
             UnknownMessage: this one does not.
         """
         raise UnknownMessage(f"{self.dialect.name} has no message of kind {kind}")
+
+    def _relay(self, text: bytes) -> None:
+        """Pass a message on that is no part of the document (`collab.messages.STATELESS`), of whoever may write.
+
+        Raises:
+            MessageTooLarge.
+        """
+        if len(text) > self.room.limits.stateless_bytes_max:
+            raise MessageTooLarge(f"a stateless message may have {self.room.limits.stateless_bytes_max} bytes")
+        if self.grant.may_write:
+            self.room.relay(self, text)
 
     def _receive_update(self, payload: bytes, *, from_sync: bool) -> bool:
         """Returns whether it was taken; also when there was nothing new in it."""

@@ -22,7 +22,7 @@ COMMAND = Path(sys.executable).with_name("coscribe")
 READY_SECONDS = 30.0
 _LOG_TAIL_LINES = 80
 SECRETS = re.compile(
-    r"cs[stilk]_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+|\$argon2"
+    r"cs[stilkp]_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]+|\$argon2"
     r"|correct horse battery|nine green herons|a secret of thirty-two characters|s{40}"
 )
 """What no log may hold: secrets that this server makes, JSON Web Tokens, hashes of passwords; the tests' own passwords,

@@ -8,7 +8,7 @@ from collab.errors import NotAuthenticated
 from collab.types import DocumentId, Role
 from storage.access import Claim, Finding
 from storage.engine import Database
-from web.bearer import OurTokens, sign_in_visitor, standing_of, token_of
+from web.bearer import OVER, OurTokens, is_over, sign_in_visitor, standing_of, token_of
 from web.cookies import read_cookie
 from web.minting import Kind, Mint
 from web.recorder import Recorder
@@ -66,4 +66,6 @@ class Accounts:
 
 
 def _verdict(visitor: Visitor, document: DocumentId, finding: Finding | None) -> Standing | NotAuthenticated:
+    if visitor.by == "pass" and is_over(visitor):
+        return NotAuthenticated(OVER)
     return NotAuthenticated(_ENDED) if finding is None else standing_of(visitor, document, finding)

@@ -42,7 +42,7 @@ from web.sign_on import SignOn
 from web.state import State, transport_limits
 from web.static_files import StaticFiles
 from web.throttle import Throttle
-from web.transport import Heart, encode_frame, payload_of
+from web.transport import Heart, encode_frame, encode_text_frame, payload_of
 from web.turnstile import Turnstile
 from web.visitor import Authority, Everybody, Nobody
 from web.watch import Places, Watch
@@ -228,6 +228,7 @@ def create_app(
                 WatchedLog(store.log, appended=indexer.note, checkpointed=keeper.note),
                 frame=encode_frame,
                 unframe=payload_of,
+                frame_text=encode_text_frame,
                 limits=given.room_limits,
                 on_failure=on_failure,
                 quarantine=store.quarantine,

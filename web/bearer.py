@@ -1,5 +1,13 @@
-"""Tokens that a request carries: where they may stand, and those that this server has made itself."""
+"""Tokens that a request carries: where they may stand, and those that this server has made itself.
 
+A ticket and a pass stand for the credential with which they were made, in one document: they give what that gives at
+the moment, and end with it. A ticket is used up by opening one WebSocket. A pass is for clients that come back with
+what they were given, as y-sweet's do, until a moment that it names; it gives at most the role that it names, and
+nothing beyond its document.
+"""
+
+import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +22,11 @@ from storage.credentials import Token
 from storage.engine import Database
 from web.minting import Kind, Mint
 from web.recorder import Recorder
-from web.visitor import Standing, Visitor, address_of
+from web.visitor import By, Standing, Visitor, address_of
 
 TICKET_SECONDS = 30
 _TOKEN_CHARACTERS_MAX = 16 * 1024
+OVER = "the token has expired"
 _GONE = "the token is unknown, has expired or was revoked"
 
 
@@ -47,7 +56,7 @@ def _bearer(header: str) -> str:
 
 
 class OurTokens:
-    """API tokens and tickets."""
+    """API tokens, tickets and passes."""
 
     def __init__(self, database: Database, mint: Mint, recorder: Recorder) -> None:
         self._database = database
@@ -66,17 +75,37 @@ class OurTokens:
         digest = self._mint.digest(Kind.TICKET, token)
         if digest is not None and connection.scope["type"] == "websocket":
             return await self._by_ticket(digest, connection)
-        return None
+        content = self._mint.signed(Kind.PASS, token)
+        return None if content is None else await self._by_pass(json.loads(content), connection)
 
     async def make_ticket(self, visitor: Visitor, document: DocumentId, role: Role) -> str:
         """A secret that opens one WebSocket to one document, once, as `visitor`."""
         secret, digest = self._mint.make(Kind.TICKET)
-        now = self._database.now_ms()
-        rests_on: dict[str, Any] = {"sign_in": visitor.sign_in_digest, "token": visitor.token_digest}
-        if visitor.sign_in_digest is None and visitor.token_digest is None:
-            rests_on["jwt"] = [visitor.user_id, visitor.user_name, role.value, visitor.expires_at]
-        await self._database.credentials.create_ticket(digest, document, rests_on, now + TICKET_SECONDS * 1000)
+        expires_ms = self._database.now_ms() + TICKET_SECONDS * 1000
+        await self._database.credentials.create_ticket(digest, document, _rests_on(visitor, role), expires_ms)
         return secret
+
+    def make_pass(
+        self,
+        visitor: Visitor,
+        document: DocumentId,
+        role: Role,
+        seconds: int,
+        person: tuple[str, str | None] | None = None,
+    ) -> str:
+        """A secret that opens one document for `seconds`, in `role` at most, as `visitor`.
+
+        Args:
+            person: id and name of whom it stands for instead; for administrators alone.
+        """
+        content = {
+            "document": document,
+            "role": role.value,
+            "expires_at": int(time.time()) + seconds,
+            "person": person,
+            "rests_on": _rests_on(visitor, role),
+        }
+        return self._mint.sign(Kind.PASS, json.dumps(content, separators=(",", ":")).encode())
 
     async def _by_token(self, digest: str, connection: HTTPConnection[Any]) -> Visitor:
         token = await self._database.credentials.find_token(digest)
@@ -91,10 +120,24 @@ class OurTokens:
             raise NotAuthenticated("the ticket was used, or is older than 30 seconds")
         document, rests_on = used
         visitor = await self._holder(rests_on, connection)
-        if visitor.scope is None:
-            return replace(visitor, by="token", scope=((document, Role.OWNER),), bounded=True)
-        role = visitor.scope_role(document)
-        return replace(visitor, by="token", scope=() if role is None else ((document, role),))
+        return _narrowed(visitor, document, Role.OWNER, by="token")
+
+    async def _by_pass(self, content: dict[str, Any], connection: HTTPConnection[Any]) -> Visitor:
+        end = content["expires_at"]
+        if end <= time.time():
+            raise NotAuthenticated(OVER)
+        holder = await self._holder(content["rests_on"], connection)
+        visitor = replace(
+            _narrowed(holder, content["document"], Role(content["role"]), by="pass"),
+            account=None,
+            administrator=False,
+            expires_at=end if holder.expires_at is None else min(end, holder.expires_at),
+        )
+        if content["person"] is not None:
+            visitor = replace(visitor, user_id=content["person"][0], user_name=content["person"][1], guest=False)
+        if is_over(visitor):
+            raise NotAuthenticated(OVER)
+        return visitor
 
     async def _holder(self, rests_on: dict[str, Any], connection: HTTPConnection[Any]) -> Visitor:
         address = address_of(connection)
@@ -110,6 +153,26 @@ class OurTokens:
         return Visitor(
             user_id, user_name, by="jwt", known=True, scope=scope, bounded=False, expires_at=expires_at, address=address
         )
+
+
+def is_over(visitor: Visitor) -> bool:
+    return visitor.expires_at is not None and visitor.expires_at <= time.time()
+
+
+def _rests_on(visitor: Visitor, role: Role) -> dict[str, Any]:
+    """By what `OurTokens._holder` finds the visitor again."""
+    rests_on: dict[str, Any] = {"sign_in": visitor.sign_in_digest, "token": visitor.token_digest}
+    if visitor.sign_in_digest is None and visitor.token_digest is None:
+        rests_on["jwt"] = [visitor.user_id, visitor.user_name, role.value, visitor.expires_at]
+    return rests_on
+
+
+def _narrowed(visitor: Visitor, document: DocumentId, most: Role, *, by: By) -> Visitor:
+    """The same, for one document and in a role of at most `most`."""
+    if visitor.scope is None:
+        return replace(visitor, by=by, scope=((document, most),), bounded=True)
+    role = Role.OWNER if visitor.administrator and not visitor.bounded else visitor.scope_role(document)
+    return replace(visitor, by=by, scope=() if role is None else ((document, min(role, most)),))
 
 
 def sign_in_visitor(account: Account, sign_in: SignIn, digest: str, address: str | None) -> Visitor:

@@ -1,7 +1,8 @@
 """Secrets that we hand out: sign-ins, API tokens, links, tickets. Random, long, and recognisable as ours.
 
 Half of a secret's tail is a keyed hash of the rest, so one that we never made is refused for the price of that hash:
-whoever guesses reaches neither the database nor anything slow. Of those that we made, the database knows the SHA-256.
+whoever guesses reaches neither the database nor anything slow. Of those that we made, the database knows the SHA-256;
+passes (`web.bearer`) it does not know at all.
 """
 
 import base64
@@ -13,6 +14,7 @@ from enum import StrEnum
 
 _RANDOM_BYTES = 24
 _MAC_BYTES = 12
+_SIGNATURE_BYTES = 24
 _BODY_CHARACTERS = (_RANDOM_BYTES + _MAC_BYTES) * 4 // 3
 
 
@@ -24,6 +26,8 @@ class Kind(StrEnum):
     INVITATION = "csi"
     SHARE_LINK = "csl"
     TICKET = "csk"
+    PASS = "csp"
+    """Says itself what it is for; the database knows nothing of it."""
 
 
 class Mint:
@@ -47,6 +51,25 @@ class Mint:
             return None
         body, mac = decoded[:_RANDOM_BYTES], decoded[_RANDOM_BYTES:]
         return _digest(text) if hmac.compare_digest(mac, self._mac(kind, body)) else None
+
+    def sign(self, kind: Kind, content: bytes) -> str:
+        """A secret that carries `content`, for everybody to read."""
+        key, person = self._key, kind.encode()
+        signature = hashlib.blake2b(content, digest_size=_SIGNATURE_BYTES, key=key, person=person).digest()
+        return f"{kind}_{base64.urlsafe_b64encode(content + signature).decode().rstrip('=')}"
+
+    def signed(self, kind: Kind, text: str) -> bytes | None:
+        """What a secret from `sign` carries; None for anything else."""
+        prefix, _, encoded = text.partition("_")
+        if prefix != kind:
+            return None
+        try:
+            decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        # Compared as a whole: one secret has one spelling.
+        content = decoded[:-_SIGNATURE_BYTES]
+        return content if hmac.compare_digest(text.encode(), self.sign(kind, content).encode()) else None
 
     def derived(self, purpose: str) -> bytes:
         """A key for something else, which tells nothing about this one."""

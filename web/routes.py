@@ -22,7 +22,9 @@ from web.api import (
     single_sign_on,
     tokens,
     updates,
+    y_sweet,
 )
+from web.api.updates import UPDATE_MEDIA_TYPE
 from web.openapi import Description
 from web.routing import Granted, Public, Resource, Spec, Welcomed
 from web.security import Action, Rank
@@ -42,6 +44,7 @@ def routes(static: StaticFiles | None) -> list[BaseRoute]:
         *_me(),
         *_people(),
         *_administration(),
+        *_y_sweet(static),
         Resource("/api/openapi.json", GET=Public(described.read)),
         Resource("/healthz", GET=Public(health.live)),
         Resource("/readyz", GET=Public(health.ready)),
@@ -157,7 +160,7 @@ def _documents() -> list[BaseRoute]:
             POST=Granted(
                 Action.APPEND,
                 updates.append_update,
-                Spec("Add one Yjs v1 update", {200: updates.AppendedReply}, updates.UPDATE_MEDIA_TYPE),
+                Spec("Add one Yjs v1 update", {200: updates.AppendedReply}, UPDATE_MEDIA_TYPE),
             ),
         ),
     ]
@@ -198,6 +201,44 @@ def _history() -> list[BaseRoute]:
             PATCH=name(history.rename_version, Spec("Rename a version", {200: one}, history.RenamedVersion)),
             DELETE=name(history.remove_version, Spec("Take a version's name away", _NOTHING)),
         ),
+    ]
+
+
+def _y_sweet(static: StaticFiles) -> list[BaseRoute]:
+    """What `@y-sweet/sdk` asks for. Pages of the app begin with `/d/`, too, and come after it."""
+    return [
+        Resource(
+            "/doc/new",
+            POST=Welcomed(
+                Rank.PERSON, y_sweet.new, Spec("y-sweet: create a document", {200: y_sweet.Created}, y_sweet.New)
+            ),
+        ),
+        Resource(
+            "/doc/{document:path}/auth",
+            POST=Welcomed(
+                Rank.KNOWN,
+                y_sweet.authorize,
+                Spec("y-sweet: how a client gets to a document", {200: y_sweet.ClientToken}, y_sweet.Authorizing),
+            ),
+        ),
+        Resource(
+            "/d/{document}/as-update",
+            GET=Granted(Action.READ, y_sweet.as_update, Spec("y-sweet: the document", {200: UPDATE_MEDIA_TYPE})),
+        ),
+        Resource(
+            "/d/{document}/update",
+            GET=Public(static.page),
+            POST=Granted(
+                Action.APPEND,
+                updates.append_update,
+                Spec("y-sweet: add one Yjs v1 update", {200: updates.AppendedReply}, UPDATE_MEDIA_TYPE),
+            ),
+        ),
+        Resource(
+            "/check_store",
+            POST=Welcomed(Rank.KNOWN, y_sweet.check_store, Spec("y-sweet: is there a database", {200: y_sweet.Store})),
+        ),
+        Resource("/ready", GET=Public(y_sweet.ready)),
     ]
 
 

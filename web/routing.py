@@ -90,6 +90,8 @@ class Entrance:
     """As of an `Admission`."""
 
 
+SocketEndpoint: TypeAlias = Callable[[AppWebSocket, Admission], Awaitable[None]]
+
 Operation: TypeAlias = Public | Welcomed | Granted
 
 
@@ -165,16 +167,21 @@ class Socket(SocketRoute):
     """A WebSocket for the document in its path."""
 
     def __init__(
-        self, path: str, action: Action, endpoint: Callable[[AppWebSocket, Admission], Awaitable[None]]
+        self, path: str, action: Action, endpoint: SocketEndpoint, name: Callable[[AppWebSocket], str] | None = None
     ) -> None:
+        """
+        Args:
+            name: the document's, where it is not just `{document}`.
+        """
         super().__init__(path)
         self.action = action
         self._endpoint = endpoint
+        self._name = name or _document_text
 
     async def _serve(self, websocket: AppWebSocket, places: list[Callable[[], None]]) -> None:
         state = state_of(websocket)
         moment = state["watch"].moment
-        admitted = await state["door"].admit_visitor(websocket, _document_text(websocket), self.action)
+        admitted = await state["door"].admit_visitor(websocket, self._name(websocket), self.action)
         grant, visitor, standing = admitted
         places.append(state["places"].take_user(visitor.user_id))
         await self._endpoint(websocket, Admission(grant, visitor, standing, moment, places))

@@ -300,6 +300,8 @@ def _parse(document_text: str) -> DocumentId:
 def _check_rank(visitor: Visitor, rank: Rank) -> None:
     if rank >= Rank.KNOWN and not visitor.known:
         raise NotAuthenticated("sign in first")
+    if rank >= Rank.KNOWN and visitor.by == "pass":
+        raise PermissionDenied("this token is for one document")
     if rank >= Rank.PERSON and visitor.guest:
         raise PermissionDenied("this needs an account")
     if rank == Rank.SIGNED_IN and visitor.by != "cookie":

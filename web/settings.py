@@ -195,7 +195,8 @@ class Settings(BaseSettings):
     """Largest awareness state (name, caret, colour) of one client."""
 
     stateless_bytes_max: int = Field(default=64 * 1024, ge=128)
-    """Largest stateless message of a Hocuspocus client: one that is passed on and kept nowhere."""
+    """Largest stateless message of a Hocuspocus client, or custom message of a y-partyserver client: it is passed on
+    and kept nowhere."""
 
     documents_per_socket_max: int = Field(default=1000, ge=1)
     """Documents that may be open on one WebSocket, of clients that share one among many."""

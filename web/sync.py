@@ -6,10 +6,11 @@ from starlette.websockets import WebSocket
 
 from collab.dialects.y_websocket import Y_WEBSOCKET
 from collab.errors import CollabError, CorruptUpdate, DocumentQuarantined
+from collab.messages import Dialect
 from collab.ports import Connection
-from web.routing import Admission
+from web.routing import Admission, SocketEndpoint
 from web.state import AppWebSocket, state_of
-from web.transport import OpenReceiver, Receiver, encode_frame, run_connection
+from web.transport import OpenReceiver, Receiver, TextReceiver, encode_frame, run_connection
 
 _NOBODY = b"\x00"
 _DIGITS = 9
@@ -18,8 +19,17 @@ KEEP_ALIVE = encode_frame(Y_WEBSOCKET.awareness(_NOBODY))
 """News of no client. Protocol pings are not enough: y-websocket looks at messages only."""
 
 
-async def sync(websocket: AppWebSocket, admission: Admission) -> None:
-    """Serve one y-websocket client.
+def speaking(dialect: Dialect) -> SocketEndpoint:
+    """An endpoint for clients of a dialect that has one document on a socket, and frames awareness as y-websocket."""
+
+    async def endpoint(websocket: AppWebSocket, admission: Admission) -> None:
+        await sync(websocket, admission, dialect)
+
+    return endpoint
+
+
+async def sync(websocket: AppWebSocket, admission: Admission, dialect: Dialect) -> None:
+    """Serve one client.
 
     Raises:
         CollabError: the document cannot be opened; the handshake is not answered yet.
@@ -43,11 +53,15 @@ async def sync(websocket: AppWebSocket, admission: Admission) -> None:
         return
 
     def open_receiver(connection: Connection) -> Receiver:
-        session = hub.attach(room, grant, connection, Y_WEBSOCKET, epoch=epoch, schema=schema)
+        session = hub.attach(room, grant, connection, dialect, epoch=epoch, schema=schema)
         if state["settings"].local_only:
             return session  # There is nobody to watch over, and nothing to count.
         places, admission.places[:] = tuple(admission.places), ()
-        return state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, places)
+        seat = state["watch"].seat(session, admission.visitor, admission.standing, admission.moment, places)
+        if not dialect.stateless_is_text:
+            return seat
+        assert isinstance(session, TextReceiver)
+        return TextSeat(seat, session)
 
     await connect(websocket, open_receiver)
 
@@ -70,6 +84,18 @@ async def connect(websocket: AppWebSocket, open_receiver: OpenReceiver, keep_ali
         limits=state["transport_limits"],
         keep_alive=keep_alive,
     )
+
+
+class TextSeat:
+    """The seat of a session that takes text messages, too."""
+
+    __slots__ = ("closed", "receive", "receive_text", "writable")
+
+    def __init__(self, seat: Receiver, session: TextReceiver) -> None:
+        self.receive = seat.receive
+        self.writable = seat.writable
+        self.closed = seat.closed
+        self.receive_text = session.receive_text
 
 
 class TurnedAway:

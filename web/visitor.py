@@ -11,7 +11,7 @@ from collab.types import DocumentId, Role
 from storage.accounts import Account, SignIn
 from storage.audit_log import Actor
 
-By = Literal["nobody", "cookie", "token", "jwt"]
+By = Literal["nobody", "cookie", "token", "jwt", "pass"]
 
 Scope = tuple[tuple[str, Role], ...]
 """Roles by pattern of document names; `*` stands for any characters."""

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, cast
 from weakref import WeakValueDictionary
 
 from collab.codec import Reader, decode_state_vector, write_var_bytes, write_var_string
-from collab.errors import CollabError, LimitExceeded, MalformedMessage, MessageTooLarge, UnknownMessage
+from collab.errors import CollabError, LimitExceeded, MalformedMessage, UnknownMessage
 from collab.messages import AWARENESS, LEAVE, QUERY_AWARENESS, STATELESS, SYNC_STEP_1, SYNC_STEP_2, TOKEN, UPDATE
 from collab.ports import Connection
 from collab.scanner import ScannedUpdate, scan_update
@@ -154,6 +154,7 @@ class Hocuspocus:
     """The framing of one key; `dialect_for` makes them."""
 
     name = "hocuspocus"
+    stateless_is_text = False
 
     __slots__ = ("__weakref__", "_body", "prefix")
 
@@ -316,6 +317,7 @@ class HocuspocusSession(Session):
         return cast(DocumentConnection, self.connection)
 
     def regrant(self, grant: Grant) -> None:
+        self.given = grant
         may_write, self.grant = self.grant.may_write, grant
         if not self.open or may_write == grant.may_write:
             return
@@ -371,10 +373,7 @@ class HocuspocusSession(Session):
 
     def _receive_other(self, kind: int, payload: bytes) -> None:
         if kind == STATELESS:
-            if len(payload) > self.room.limits.stateless_bytes_max:
-                raise MessageTooLarge(f"a stateless message may have {self.room.limits.stateless_bytes_max} bytes")
-            if self.grant.may_write:
-                self.room.relay(self, payload)
+            self._relay(payload)
         elif kind == TOKEN:
             self._place.renew(payload.decode())
         elif kind == LEAVE:

@@ -39,6 +39,7 @@ _ONE_PAYLOAD_KINDS = {_AWARENESS: AWARENESS, _ACKNOWLEDGEMENT: ACK_REQUEST, _ROL
 
 class YWebSocket:
     name = "y-websocket"
+    stateless_is_text = False
 
     def session(self, room: "Room", grant: Grant, connection: Connection) -> Session:
         return Session(room, grant, connection, self)

@@ -18,6 +18,7 @@ from collab.stats import Stats
 from collab.types import DocumentId, Grant, Role, Seq, parse_document_id
 
 DOCUMENT = parse_document_id("pairs/one")
+TEXT_FRAME = b"as text: "
 EMPTY = LoadedDocument(epoch="e", checkpoint=None, updates=[], head=Seq(0))
 
 
@@ -70,6 +71,7 @@ class MemoryLog:
         self.reloads = 0
         self.strangers: list[str | None] = []
         self.failures: list[BaseException] = []
+        self.renewed: set[Room] = set()
         self.empty = 0
         self.gaps: list[tuple[Seq, Seq]] = []
         self.held = 0
@@ -99,6 +101,9 @@ class MemoryLog:
 
     def emptied(self, room: Room) -> None:
         self.empty += 1
+
+    def renewing(self, room: Room) -> None:
+        self.renewed.add(room)
 
     def holding(self, room: Room) -> None:
         self.held += 1
@@ -227,6 +232,7 @@ class World:
             self.log,
             clock=self.clock,
             frame=lambda message: message,
+            frame_text=lambda message: TEXT_FRAME + message,
             limits=limits or RoomLimits(),
             stats=self.stats,
         )

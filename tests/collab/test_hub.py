@@ -1,11 +1,13 @@
 """The rules of collab.hub, on the in-memory log."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from pycrdt import Doc, Text
 
+from collab.awareness import RENEW_S
+from collab.dialects.y_partyserver import Y_PARTYSERVER
 from collab.dialects.y_websocket import Y_WEBSOCKET
 from collab.errors import (
     CollabError,
@@ -304,3 +306,44 @@ async def test_closing_a_document_ends_its_sessions_with_the_given_code(hub: Hub
     assert connection.close_code == 4404
     session.receive(Y_WEBSOCKET.update(typed("too late")))
     assert text_of(await hub.state(READER)) == ""
+
+
+class Ahead:
+    """The loop's clock, and more."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        return self.loop.time() + self.ahead
+
+    def call_soon(self, callback: Callable[[], object], /) -> asyncio.Handle:
+        return self.loop.call_soon(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
+        return self.loop.call_later(delay, callback)
+
+
+@pytest.mark.rule("A6")
+async def test_presence_that_its_client_does_not_renew_is_renewed(log: CountingLog) -> None:
+    clock = Ahead()
+    hub = Hub(log, frame=lambda message: message, clock=clock)
+    await hub.start()
+    try:
+        room = await hub.open(EDITOR)
+        silent, other = MemoryConnection(), MemoryConnection()
+        session = hub.attach(room, EDITOR, silent, Y_PARTYSERVER)
+        hub.attach(room, EDITOR, other, Y_WEBSOCKET)
+
+        def told(clock: int) -> bool:
+            return Y_WEBSOCKET.awareness(bytes((1, 7, clock, 2)) + b"{}") in other.inbox
+
+        session.receive(Y_WEBSOCKET.awareness(bytes((1, 7, 1, 2)) + b"{}"))
+        await eventually(lambda: told(1), "it is seen")
+        clock.ahead = RENEW_S
+        await eventually(lambda: told(2), "it is heard of again")
+        clock.ahead = 2 * RENEW_S
+        await eventually(lambda: told(3), "and again")
+    finally:
+        await hub.close()

@@ -150,8 +150,10 @@ class RawClient:
         try:
             while True:
                 data = await socket.recv()
-                assert isinstance(data, bytes), f"the server sent text: {data!r}"
-                await self._receive(data)
+                if isinstance(data, str):
+                    await self._receive_text(data)
+                else:
+                    await self._receive(data)
                 async with self._changed:
                     self._changed.notify_all()
         except (ConnectionClosed, Disconnected):
@@ -160,6 +162,9 @@ class RawClient:
             self.ended = True
             async with self._changed:
                 self._changed.notify_all()
+
+    async def _receive_text(self, text: str) -> None:
+        raise AssertionError(f"the server sent text: {text!r}")
 
     async def _receive(self, data: bytes) -> None:
         await self._handle(wire.parse(data))

@@ -17,6 +17,7 @@ from tests.e2e import wire
 from tests.e2e.feed import read_all
 from tests.e2e.people import CHEAP, PASSWORD, Person, administrator_of, invited
 from tests.e2e.raw_client import RawClient
+from tests.e2e.raw_dialects import RawParty, RawSweet
 from tests.e2e.raw_provider import STATELESS, RawProvider, token_message, varstring
 from tests.e2e.replica import append, items_of
 from tests.postgres import fresh_database
@@ -531,7 +532,7 @@ async def test_2_every_message_takes_effect_by_the_table(house: House, by: str) 
         if by == "token" and who == "guest":
             continue
         # Acknowledgements end with the first refusal, so they are asked for first.
-        own = [name for name in MESSAGES if not name.startswith(HOCUSPOCUS)]
+        own = [name for name in MESSAGES if ": " not in name]
         for message in sorted(own, key=lambda name: name != "acknowledgement request"):
             async with house.bob.client(document) as watcher, await _seated(house, document, person, by) as client:
                 if await _works(client, watcher, message) != (who in MESSAGES[message]):
@@ -588,6 +589,41 @@ async def test_2_every_hocuspocus_message_takes_effect_by_the_table(house: House
                 if await _works_there(client, watcher, message.removeprefix(HOCUSPOCUS)) != (who in MESSAGES[message]):
                     wrong.append(f"{message} of {who} by {by}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("by", ["cookie", "token"])
+@pytest.mark.parametrize("dialect", [RawSweet, RawParty])
+async def test_2_every_message_of_further_dialects_takes_effect_by_the_table(
+    house: House, by: str, dialect: type[RawSweet | RawParty]
+) -> None:
+    wrong = []
+    prefix = "y-sweet: " if dialect is RawSweet else "y-partyserver: "
+    for who, (document, person) in (await _seats(house)).items():
+        if by == "token" and who == "guest":
+            continue
+        options: dict[str, Any] = {"headers": {"cookie": person.cookie, "origin": house.server.url}}
+        if by == "token":
+            body = {"label": "t", "documents": {"*": "owner"}}
+            options = {"token": (await person.call("POST", "/api/me/tokens", 201, body))["token"]}
+        # A version comes back until something is refused.
+        own = [name.removeprefix(prefix) for name in MESSAGES if name.startswith(prefix)]
+        for message in sorted(own, key=lambda name: name != "version"):
+            watching = {"cookie": house.bob.cookie, "origin": house.server.url}
+            client = dialect(house.server, document, **options)
+            async with RawParty(house.server, document, headers=watching) as watcher, client:
+                if await _works_in_dialect(client, watcher, message) != (who in MESSAGES[prefix + message]):
+                    wrong.append(f"{message} of {who} by {by}")
+    assert wrong == []
+
+
+async def _works_in_dialect(client: RawClient, watcher: RawParty, message: str) -> bool:
+    if message == "custom message":
+        tag = secrets.token_hex(6)
+        await client.send(f"__YPS:{tag}")
+        await client.sync()
+        await watcher.sync()
+        return f"__YPS:{tag}" in watcher.heard
+    return await _works(client, watcher, "acknowledgement request" if message == "version" else message)
 
 
 async def test_2_a_hocuspocus_document_is_denied_to_whoever_has_no_role_in_it(house: House) -> None:

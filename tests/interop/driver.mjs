@@ -1,5 +1,5 @@
 /**
- * Drives published y-websocket and Hocuspocus clients for the interop tests.
+ * Drives published y-websocket, Hocuspocus, y-sweet and y-partyserver clients for the interop tests.
  *
  * Reads one JSON request per line on stdin: {"id", "do", ...}; answers each with one JSON line on stdout: {"id", "ok"}
  * or {"id", "error"}. Requests run side by side, so answers may come in another order. Ends when stdin ends.
@@ -13,18 +13,24 @@ import { WebsocketProvider as Version2 } from 'y-websocket-2'
 import * as Y from 'yjs'
 import { declareRoots, dump, edit, editRandomly, replay } from './document.mjs'
 import { HocuspocusClient } from './hocuspocus.mjs'
+import { partyProvider } from './y_partyserver.mjs'
+import { YSweetClient, documentManager } from './y_sweet.mjs'
 import { editTagged } from './tagged.mjs'
 import { Waiter } from './waiter.mjs'
 
 // every provider listens for the end of the process
 process.setMaxListeners(0)
 
-const providers = { 2: Version2, 3: Version3 }
+const providers = {
+  2: (...options) => new Version2(...options),
+  3: (...options) => new Version3(...options),
+  partyserver: partyProvider
+}
 const SAVED = 102
 
 /** One Y.Doc and its provider. */
 class Client extends Waiter {
-  constructor ({ version, url, room, params = {}, connect = true, maxBackoffTime = 2500 }) {
+  constructor ({ version, url, room, params = {}, connect = true, maxBackoffTime = 2500, ...more }) {
     super()
     this.doc = new Y.Doc()
     declareRoots(this.doc)
@@ -33,8 +39,13 @@ class Client extends Waiter {
     this.marker = 0
     this.echoed = 0
     // disableBc: in one process a BroadcastChannel would carry the edits past the server
-    this.provider = new providers[version](url, room, this.doc, {
-      params, connect, maxBackoffTime, WebSocketPolyfill: WebSocket, disableBc: true
+    this.heard = []
+    this.provider = providers[version](url, room, this.doc, {
+      params, connect, maxBackoffTime, WebSocketPolyfill: WebSocket, disableBc: true, ...more
+    })
+    this.provider.on('custom-message', message => {
+      this.heard.push(message)
+      this.changed()
     })
     this.provider.on('status', ({ status }) => {
       if (status === 'connected') this.opens++
@@ -74,7 +85,7 @@ class Client extends Waiter {
 
   status () {
     const { wsconnected: connected, synced, shouldConnect } = this.provider
-    return { connected, synced, shouldConnect, opens: this.opens, closes: this.closes }
+    return { connected, synced, shouldConnect, opens: this.opens, closes: this.closes, heard: this.heard }
   }
 
   get connected () { return this.provider.wsconnected }
@@ -108,6 +119,8 @@ const add = (name, client) => {
 const handlers = {
   open: ({ client, ...options }) => add(client, new Client(options)),
   openHocuspocus: ({ client, ...options }) => add(client, new HocuspocusClient(options)),
+  openYSweet: ({ client, ...options }) => add(client, new YSweetClient(options)),
+  ySweet: ({ connection, call, arguments: given }) => documentManager(connection, call, given),
   edit: ({ client, operations }) => edit(client.doc, operations),
   random: ({ client, ...options }) => editRandomly(client.doc, options),
   tagged: ({ client, ...options }) => editTagged(client.doc, options),
@@ -124,6 +137,8 @@ const handlers = {
   replay: ({ updates, maps }) => replay(updates, maps),
   token: ({ client, token, how }) => client.useToken(token, how),
   stateless: ({ client, payload }) => client.provider.sendStateless(payload),
+  custom: ({ client, payload }) => client.provider.sendMessage(payload),
+  sendText: ({ client, text }) => client.provider.ws.send(text),
   detach: ({ client }) => client.provider.detach(),
   attach: ({ client }) => client.provider.attach(),
   close: ({ client: name }) => {
@@ -137,7 +152,7 @@ const answer = message => process.stdout.write(JSON.stringify(message) + '\n')
 
 const handle = async ({ id, do: name, ...request }) => {
   try {
-    const named = ['open', 'openHocuspocus', 'close', 'replay'].includes(name)
+    const named = ['open', 'openHocuspocus', 'openYSweet', 'ySweet', 'close', 'replay'].includes(name)
     if (!named) request.client = clients.get(request.client)
     answer({ id, ok: (await handlers[name](request)) ?? null })
   } catch (error) {

@@ -4,11 +4,15 @@ import * as Version2 from 'hocuspocus-provider-2'
 import * as Version3 from 'hocuspocus-provider-3'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
-import { declareRoots } from './document.mjs'
+import { declareRoots, edit } from './document.mjs'
 import { Waiter } from './waiter.mjs'
 
 const packages = { 2: Version2, 3: Version3, 4: Version4 }
 const sockets = new Map()
+const EVENTS = [
+  'open', 'connect', 'message', 'outgoingMessage', 'synced', 'status', 'authenticated', 'disconnect', 'close',
+  'awarenessUpdate', 'awarenessChange', 'destroy'
+]
 
 const openSocket = (version, url, messageReconnectTimeout) => new packages[version].HocuspocusProviderWebsocket({
   url, messageReconnectTimeout, WebSocketPolyfill: WebSocket, delay: 50, minDelay: 50, maxDelay: 200
@@ -18,11 +22,22 @@ const openSocket = (version, url, messageReconnectTimeout) => new packages[versi
 export class HocuspocusClient extends Waiter {
   constructor ({
     version, url, room, token, socket,
-    sessionAwareness = false, awareness = true, flushDelay = false, silenceMs = 30_000
+    sessionAwareness = false, awareness = true, flushDelay = false, silenceMs = 30_000,
+    copy = null, before = [], lateToken = false
   }) {
     super()
     this.doc = new Y.Doc()
     declareRoots(this.doc)
+    // what its document holds before there is a provider
+    if (copy) Y.applyUpdate(this.doc, Buffer.from(copy, 'base64'))
+    edit(this.doc, before)
+    this.calls = new Set()
+    this.atSync = null
+    this.observed = { here: 0, elsewhere: 0 }
+    this.doc.getArray('array').observe((_event, { local }) => {
+      this.observed[local ? 'here' : 'elsewhere']++
+      this.changed()
+    })
     this.token = token
     this.tokensAsked = 0
     this.scopes = []
@@ -39,7 +54,10 @@ export class HocuspocusClient extends Waiter {
       websocketProvider: this.socket,
       name: room,
       document: this.doc,
-      token: token === null ? null : () => { this.tokensAsked++; return this.token },
+      token: token === null ? null : () => {
+        this.tokensAsked++
+        return lateToken ? new Promise(resolve => setTimeout(resolve, 20, this.token)) : this.token
+      },
       sessionAwareness,
       flushDelay,
       ...(awareness ? {} : { awareness: null }),
@@ -48,9 +66,18 @@ export class HocuspocusClient extends Waiter {
       onAuthenticationFailed: ({ reason }) => this.note(this.denials, reason),
       onClose: ({ event }) => this.note(this.closes, [event.code, event.reason]),
       onStateless: ({ payload }) => this.note(this.heard, payload),
-      onSynced: () => this.changed(),
+      onSynced: () => {
+        this.atSync ??= this.doc.getArray('array').toArray()
+        this.changed()
+      },
       onStatus: () => this.changed()
     })
+    for (const name of EVENTS) {
+      this.provider.on(name, () => {
+        this.calls.add(name)
+        this.changed()
+      })
+    }
     this.provider.on('unsyncedChanges', () => {
       // What was typed here is said to be saved, all of it.
       if (!this.provider.hasUnsyncedChanges) this.savedClock = Y.getState(this.doc.store, this.doc.clientID)
@@ -99,9 +126,11 @@ export class HocuspocusClient extends Waiter {
     const { connected, synced, scopes, denials, closes, heard, tokensAsked, counts } = this
     const { unsyncedChanges: unsynced } = this.provider
     const { identifier: connections, lastMessageReceived } = this.socket
-    const { savedClock } = this
+    const { savedClock, atSync, observed } = this
+    const calls = [...this.calls].sort()
     return {
-      connected, synced, scopes, denials, closes, heard, tokensAsked, counts, unsynced, savedClock, connections, lastMessageReceived
+      calls, atSync, observed, connected, synced, scopes, denials, closes, heard, tokensAsked, counts, unsynced, savedClock,
+      connections, lastMessageReceived
     }
   }
 

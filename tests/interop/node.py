@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 DRIVER = HERE / "driver.mjs"
 _LINE_BYTES_MAX = 256 * 1024 * 1024
 
-Version = Literal[2, 3]
+Version = Literal[2, 3, "partyserver"]
 Condition = Literal["connected", "disconnected", "synced", "stopped"]
 
 
@@ -128,8 +128,9 @@ class Node:
         version: Version = 3,
         params: dict[str, str] | None = None,
         max_backoff_ms: int = 2500,
+        **options: Any,
     ) -> "NodeClient":
-        """A new client with an empty document, connecting."""
+        """A new client with an empty document, connecting. `options` are those of its provider."""
         client_id = await self.call(
             "open",
             client=name,
@@ -138,6 +139,7 @@ class Node:
             room=room,
             params=params or {},
             maxBackoffTime=max_backoff_ms,
+            **options,
         )
         return NodeClient(self, name, client_id)
 

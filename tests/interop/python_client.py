@@ -54,6 +54,7 @@ class PythonClient:
                 aconnect_ws(self.url, http, max_message_size_bytes=_MESSAGE_BYTES_MAX)
             )
             self._channel = _Channel(self._session, self.url, self._hear)
+            self._updates = 0
             subscription = self.doc.observe(self._count)
             stack.callback(self.doc.unobserve, subscription)
             self.provider = await stack.enter_async_context(Provider(self.doc, self._channel))

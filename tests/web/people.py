@@ -144,7 +144,8 @@ class Stage:
         """What the application sends in answer to a WebSocket handshake, up to where the socket would be open."""
         sent: list[dict[str, Any]] = []
         own = {"origin": BASE_URL} if who == "nobody" else self.people[who].headers(by)
-        path = path.replace("{document}", document)
+        for name, value in {"document": document, "again": document, "party": "main", "room": document}.items():
+            path = path.replace(f"{{{name}}}", value)
         lines = {"host": "127.0.0.1:8000"} | own | headers
         scope = {
             "type": "websocket",

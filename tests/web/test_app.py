@@ -31,7 +31,9 @@ from web.routes import PAGES
 from web.routing import Public, Resource, SocketRoute
 from web.static_files import StaticFiles
 
-PUBLIC = {"/api/openapi.json", "/healthz", "/readyz", "/metrics", "/assets/{path:path}", *PAGES}
+PAGE_BESIDE_AN_OPERATION = "/d/{document}/update"
+PUBLIC = {"/api/openapi.json", "/healthz", "/readyz", "/ready", "/metrics", "/assets/{path:path}", *PAGES}
+PUBLIC |= {PAGE_BESIDE_AN_OPERATION}
 """What answers without the door; everything else must refuse whom it does not know."""
 
 

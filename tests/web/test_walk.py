@@ -31,6 +31,8 @@ ADMINISTRATOR = {"administrator"}
 TABLE: dict[tuple[str, str], set[str]] = {
     ("WS", "/ws"): EVERYBODY,
     ("WS", "/ws/{document}"): READERS,
+    ("WS", "/d/{document}/ws/{again}"): READERS,
+    ("WS", "/parties/{party}/{room}"): READERS,
     ("GET", "/api/documents"): KNOWN,
     ("POST", "/api/documents"): PEOPLE,
     ("POST", "/api/import"): PEOPLE,
@@ -48,6 +50,11 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/documents/{document}/files/{file}"): READERS,
     ("GET", "/api/documents/{document}/updates"): READERS,
     ("POST", "/api/documents/{document}/updates"): EDITORS,
+    ("POST", "/doc/new"): PEOPLE,
+    ("POST", "/doc/{document}/auth"): READERS,
+    ("GET", "/d/{document}/as-update"): READERS,
+    ("POST", "/d/{document}/update"): EDITORS,
+    ("POST", "/check_store"): KNOWN,
     ("GET", "/api/documents/{document}/history"): EDITORS,
     ("GET", "/api/documents/{document}/history/blame"): EDITORS,
     ("GET", "/api/documents/{document}/history/diff"): EDITORS,
@@ -131,6 +138,16 @@ MESSAGES: dict[str, set[str]] = {
     "Hocuspocus: query awareness": READERS,
     "Hocuspocus: stateless": EDITORS,
     "Hocuspocus: close a document": READERS,
+    "y-sweet: sync step 1": READERS,
+    "y-sweet: sync step 2 with edits": EDITORS,
+    "y-sweet: update": EDITORS,
+    "y-sweet: awareness of oneself": READERS,
+    "y-sweet: version": READERS,
+    "y-partyserver: sync step 1": READERS,
+    "y-partyserver: sync step 2 with edits": EDITORS,
+    "y-partyserver: update": EDITORS,
+    "y-partyserver: awareness of oneself": READERS,
+    "y-partyserver: custom message": EDITORS,
 }
 """What takes effect, on an open socket of somebody with that role. Hocuspocus sockets (`/ws`) are open to everybody:
 there the token, or the cookie of the handshake, is judged for each document."""

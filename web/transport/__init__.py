@@ -17,7 +17,7 @@ over ASGI.
 """
 
 from web.transport.endpoint import run_connection
-from web.transport.frames import encode_frame, payload_of
+from web.transport.frames import encode_frame, encode_text_frame, payload_of
 from web.transport.heart import Heart
 from web.transport.ports import OpenReceiver, Receiver, TextReceiver, TransportLimits
 from web.transport.selfcheck import check_uvicorn, uvicorn_options
@@ -31,6 +31,7 @@ __all__ = [
     "TransportLimits",
     "check_uvicorn",
     "encode_frame",
+    "encode_text_frame",
     "payload_of",
     "run_connection",
     "tune",

@@ -46,6 +46,11 @@ def encode_frame(message: bytes, opcode: int = BINARY) -> bytes:
     return struct.pack("!BBQ", FINAL | opcode, 127, length) + message
 
 
+def encode_text_frame(message: bytes) -> bytes:
+    """The same for a message that is UTF-8, and text."""
+    return encode_frame(message, TEXT)
+
+
 def decode_frame(frame: bytes) -> tuple[int, bytes]:
     """Opcode and payload of what `encode_frame` made."""
     head = {126: 4, 127: 10}.get(frame[1], 2)
