@@ -1,6 +1,5 @@
 """Everything moves from one database to the other by way of one file: history, order, authorship, names, the bin."""
 
-import asyncio
 import random
 import sys
 import time
@@ -17,6 +16,7 @@ from storage.audit_log import Actor
 from storage.engine import Database
 from tests.archives.conftest import FULL, Scale
 from tests.archives.world import authors, fill, past, see, session
+from tests.support import eventually
 from web.archiving import export_archive, import_archive
 from web.settings import Settings
 from web.workers import Workers
@@ -92,8 +92,11 @@ async def test_what_was_thinned_out_moves_as_it_is(
     """Who wrote it is told by no row any more, and still comes along."""
     names = await fill(sqlite, rng, 4, 150)
     middle = sqlite.now_ms() + 1
-    while sqlite.now_ms() < middle:
-        await asyncio.sleep(0.001)  # What was written in the same millisecond is not older.
+
+    async def over() -> bool:
+        return sqlite.now_ms() >= middle
+
+    await eventually(over, "the next millisecond: what was written in the same is not older")
     for name in names[1:]:
         await sqlite.log.append([Append(name, (NewUpdate("late", later(rng)),))]) if name != names[2] else None
         thinning = await Historian(sqlite.log, sqlite.history).thinning(name, middle, keep)

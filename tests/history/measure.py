@@ -69,6 +69,7 @@ async def fill(database: Database) -> Seq:
 
 
 async def measure_answers(url: str) -> None:
+    await upgrade(url)
     async with await Database.open(url) as database:
         head = (await database.history.extent(PAPER)).head
         historian = Historian(database.log, database.history)
@@ -158,7 +159,7 @@ def ask(url: str) -> None:
         rng, count = random.Random(question), 0
         with httpx.Client(trust_env=False, timeout=120) as http:
             while not stop.is_set():
-                http.get(url + question.format(seq=rng.randint(0, 250_000))).raise_for_status()
+                http.get(f"{url}/" + question.format(seq=rng.randint(0, 250_000))).raise_for_status()
                 count += 1
         return count
 
