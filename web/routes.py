@@ -26,7 +26,7 @@ from web.api import (
 )
 from web.api.updates import UPDATE_MEDIA_TYPE
 from web.openapi import Description
-from web.routing import Granted, Public, Resource, Spec, Welcomed
+from web.routing import Granted, Operation, Public, Resource, Spec, Welcomed
 from web.security import Action, Rank
 from web.sockets import SOCKETS
 from web.static_files import StaticFiles
@@ -204,8 +204,9 @@ def _history() -> list[BaseRoute]:
     ]
 
 
-def _y_sweet(static: StaticFiles) -> list[BaseRoute]:
+def _y_sweet(static: StaticFiles | None) -> list[BaseRoute]:
     """What `@y-sweet/sdk` asks for. Pages of the app begin with `/d/`, too, and come after it."""
+    page: dict[str, Operation] = {} if static is None else {"GET": Public(static.page)}
     return [
         Resource(
             "/doc/new",
@@ -227,7 +228,7 @@ def _y_sweet(static: StaticFiles) -> list[BaseRoute]:
         ),
         Resource(
             "/d/{document}/update",
-            GET=Public(static.page),
+            **page,
             POST=Granted(
                 Action.APPEND,
                 updates.append_update,
