@@ -76,6 +76,7 @@ async def test_a_list_with_everything_in_it(start_server: StartServer, visit: Vi
     await expect(documents(ann)).to_have_text(["Trees"])
     await page.get_by_role("button", name="Actions for Trees").click()
     await page.get_by_role("menuitem", name="Restore").click()
+    await expect(documents(ann)).to_have_count(0)
     await choose(ann, "Starred")
     await expect(documents(ann)).to_have_text(["Trees"])
     await page.get_by_role("button", name="Star Trees").click()
