@@ -127,7 +127,7 @@ class Person:
 
     async def name(self) -> str:
         """How the others see this person."""
-        label = await self.page.get_by_test_id("presence").get_by_role("button").get_attribute("title")
+        label = await self.page.get_by_test_id("presence").get_by_role("button").last.get_attribute("title")
         assert label is not None
         return label.removesuffix(" (you)")
 

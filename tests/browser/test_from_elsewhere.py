@@ -136,7 +136,7 @@ async def test_a_product_sends_people_into_a_document_and_gets_them_back(
     # The document was not there before somebody who may edit it connected.
     allow(ann, 401, 403, 404)
 
-    await ann.page.get_by_test_id("presence").get_by_role("button").click()
+    await ann.page.get_by_test_id("presence").get_by_role("button").last.click()
     await ann.page.get_by_role("button", name="Sign out").click()
     await expect(ann.page.get_by_role("heading", name="You are signed out")).to_be_visible()
     assert await ann.context.cookies() == []

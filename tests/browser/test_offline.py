@@ -286,7 +286,7 @@ async def test_who_signs_out_leaves_no_document_but_the_app(start_server: StartS
     await controlled(ann)
     await ann.write("of Ann")
     await ann.state_is("saved")
-    await ann.page.get_by_test_id("presence").get_by_role("button").click()
+    await ann.page.get_by_test_id("presence").get_by_role("button").last.click()
     await ann.page.get_by_role("button", name="Sign out").click()
     await ann.page.get_by_label("Password", exact=True).wait_for()
     assert list((await cached(ann.page)).values()) == [files_of_the_app()]

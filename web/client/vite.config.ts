@@ -17,7 +17,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    chunkSizeWarningLimit: 600,
+    chunkSizeWarningLimit: 700,
     // The libraries change more seldom than the app: they stay in the browser's cache across releases.
     rolldownOptions: {
       output: {

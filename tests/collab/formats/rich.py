@@ -89,12 +89,15 @@ LAYOUT = [
     paragraph(),
     paragraph("one line", block("hardBreak"), "the next"),
     paragraph("centred", textAlign="center"),
+    block("heading", text("to the right"), level=2, textAlign="right"),
     paragraph("two  blanks,\ta tab, and one at the end "),
     *(paragraph(words) for words in ("1. no list", "- no list", "# no heading", "> no quote", "| no | table |", "---")),
     paragraph("\N{WAVING HAND SIGN} שלום e\u0301 \u00a0 \\ ` ~~ [x](y) <i> &amp;"),
 ]
 IMAGES = [block("image", src=PIXEL, alt="One [pixel]")]
-LINKED_IMAGES = [block("image", src="https://example.org/a.png", alt="Far away", title='With "title"', width=320)]
+LINKED_IMAGES = [
+    block("image", src="https://example.org/a.png", alt="Far away", title='With "title"', width=320, height=200)
+]
 MENTIONS = [paragraph("Hello ", block("mention", id="u1", label="Ada", mentionSuggestionChar="@"), "!")]
 DETAILS = [
     block(
@@ -114,7 +117,16 @@ MARK_ATTRIBUTES = [
     )
 ]
 NESTED = [block("blockquote", block("bulletList", item("in a quote", block("codeBlock", text("in an item")))))]
-WIDTHS = [block("table", block("tableRow", cell("wide", colwidth=[200])))]
+WIDTHS = [
+    block(
+        "table",
+        block(
+            "tableRow",
+            cell("wide", colwidth=[200], align="center"),
+            cell("x", header=True, colwidth=[80], align="right"),
+        ),
+    )
+]
 UNKNOWN = [
     block(
         "callout", paragraph("still ", text("readable", {"type": "comment", "attrs": {"thread": 7}})), kind="warning"

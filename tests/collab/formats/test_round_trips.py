@@ -144,7 +144,7 @@ DOCX_LOSSES: Losses = [
             block("codeBlock", text("in an item")),
         ],
     ),
-    ("Column widths", rich.WIDTHS, [block("table", block("tableRow", cell("wide")))]),
+    ("Column widths", rich.WIDTHS, [block("table", block("tableRow", cell("wide"), cell("x", header=True)))]),
     ("Nodes and marks of unknown types become their text", [rich.UNKNOWN[0]], [paragraph("still readable")]),
     (
         "Two task lists in a row",

@@ -32,8 +32,8 @@ describe('what the app cannot show', () => {
   })
 
   test('an element, at any depth', () => {
-    const table = element('table', element('tableRow'))
-    expect(findUnknown(documentOf(element('blockquote', table)), schema)).toBe('table')
+    const chart = element('chart', element('series'))
+    expect(findUnknown(documentOf(element('blockquote', chart)), schema)).toBe('chart')
   })
 
   test('a mark, hashed or not', () => {
@@ -72,8 +72,8 @@ describe('the watch', () => {
 
   test('sees it before any observer does', () => {
     const { found, order, receive } = watched()
-    receive((fragment) => fragment.insert(1, [element('table')]))
-    expect(found).toHaveBeenCalledExactlyOnceWith('table')
+    receive((fragment) => fragment.insert(1, [element('chart')]))
+    expect(found).toHaveBeenCalledExactlyOnceWith('chart')
     expect(order).toEqual(['found', 'observed'])
   })
 
@@ -93,7 +93,7 @@ describe('the watch', () => {
     const { found, receive } = watched()
     receive((fragment) => {
       fragment.insert(0, [element('heading', text('New'))])
-      fragment.doc?.getXmlFragment('elsewhere').insert(0, [element('table')])
+      fragment.doc?.getXmlFragment('elsewhere').insert(0, [element('chart')])
     })
     expect(found).not.toHaveBeenCalled()
   })
@@ -101,7 +101,7 @@ describe('the watch', () => {
   test('ends', () => {
     const { found, receive, stop } = watched()
     stop()
-    receive((fragment) => fragment.insert(1, [element('table')]))
+    receive((fragment) => fragment.insert(1, [element('chart')]))
     expect(found).not.toHaveBeenCalled()
   })
 })

@@ -3,48 +3,91 @@
 import { getSchema, type AnyExtension } from '@tiptap/core'
 import { Collaboration } from '@tiptap/extension-collaboration'
 import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
+import { Highlight } from '@tiptap/extension-highlight'
+import { TaskItem, TaskList } from '@tiptap/extension-list'
+import { Subscript } from '@tiptap/extension-subscript'
+import { Superscript } from '@tiptap/extension-superscript'
+import { Table, TableCell, TableHeader, TableRow } from '@tiptap/extension-table'
+import { TextAlign } from '@tiptap/extension-text-align'
+import { Color, TextStyle } from '@tiptap/extension-text-style'
 import { Placeholder } from '@tiptap/extensions'
 import type { Schema } from '@tiptap/pm/model'
 import { StarterKit } from '@tiptap/starter-kit'
 import type { Awareness } from 'y-protocols/awareness'
 import type { XmlFragment } from 'yjs'
 
+import type { DocumentFiles } from '../lib/files'
 import type { Person } from '../lib/identity'
+import { BlockKeys } from './blocks'
 import { renderCaret, renderSelection } from './caret'
+import { CodeColours } from './code-colours'
+import { CommentMarks } from './comment-marks'
+import { Find } from './find'
+import { DocumentImage } from './image'
 import { LeaveWithEscape } from './leave-with-escape'
+import { MarkdownPaste } from './markdown-paste'
+import { Mention, mentions, type FindPeople } from './mentions'
+import { RoomBelow } from './room-below'
+import { SlashMenu } from './slash-menu'
+import type { Suggestions } from './suggestions.svelte'
+import { TaskShortcut } from './task-shortcut'
+import { Uploads } from './uploads'
 
 /** The root that holds the text, the same in every Tiptap application. */
 export const FRAGMENT = 'default'
 
-const content = StarterKit.configure({
-  // Undo must not take back what others wrote: Collaboration brings its own.
-  undoRedo: false,
-  // It writes to a document that is merely opened, once per person who opens it.
-  trailingNode: false,
-  heading: { levels: [1, 2, 3] },
-  link: { openOnClick: false, defaultProtocol: 'https' },
-  dropcursor: { color: 'currentColor', width: 2 },
-})
+const content: AnyExtension[] = [
+  StarterKit.configure({
+    // Undo must not take back what others wrote: Collaboration brings its own.
+    undoRedo: false,
+    // It writes to a document that is merely opened, once per person who opens it.
+    trailingNode: false,
+    link: { openOnClick: false, defaultProtocol: 'https' },
+    dropcursor: { color: 'currentColor', width: 2 },
+  }),
+  TaskList,
+  TaskItem.configure({
+    nested: true,
+    a11y: { checkboxLabel: (node) => (node.textContent === '' ? 'Empty task' : `Done: ${node.textContent}`) },
+  }),
+  Table.configure({ resizable: true }),
+  TableRow,
+  TableHeader,
+  TableCell,
+  Highlight.configure({ multicolor: true }),
+  Subscript,
+  Superscript,
+  TextStyle,
+  Color,
+  TextAlign.configure({ types: ['heading', 'paragraph'] }),
+]
 
 export function documentSchema(): Schema {
-  return getSchema([content])
+  return getSchema([...content, DocumentImage, Mention])
 }
 
 /** For a text that is only looked at. */
 export function viewerExtensions(fragment: XmlFragment): AnyExtension[] {
-  return [content, Collaboration.configure({ fragment })]
+  return [...content, DocumentImage, Mention, Collaboration.configure({ fragment })]
 }
 
 export interface EditorParts {
   fragment: XmlFragment
   awareness: Awareness
   person: Person
+  suggestions: Suggestions
+  files: DocumentFiles
+  people: FindPeople
+  /** Says what went wrong. */
+  fault: (message: string) => void
 }
 
-export function editorExtensions({ fragment, awareness, person }: EditorParts): AnyExtension[] {
+export function editorExtensions({ fragment, awareness, person, suggestions, files, people, fault }: EditorParts): AnyExtension[] {
   return [
-    content,
-    Placeholder.configure({ placeholder: 'Start writing…' }),
+    ...content,
+    DocumentImage.configure({ files }),
+    Uploads.configure({ files, fault }),
+    Placeholder.configure({ placeholder: 'Start writing, or type / for more…' }),
     Collaboration.configure({ fragment }),
     CollaborationCaret.configure({
       provider: { awareness },
@@ -52,6 +95,15 @@ export function editorExtensions({ fragment, awareness, person }: EditorParts): 
       render: renderCaret,
       selectionRender: renderSelection,
     }),
+    CodeColours,
+    CommentMarks,
+    TaskShortcut,
+    RoomBelow,
+    MarkdownPaste,
+    BlockKeys,
+    Find,
+    mentions(suggestions, people),
+    SlashMenu.configure({ suggestions }),
     LeaveWithEscape,
   ]
 }

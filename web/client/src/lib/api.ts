@@ -18,6 +18,8 @@ export interface DocumentInfo {
   role: Role
   /** Null where nobody has a name, and when its owner's account was deleted. */
   owner: { id: string; name: string } | null
+  /** There are comments; said of a single document only. */
+  commented?: boolean
 }
 
 /** A document in a list. */

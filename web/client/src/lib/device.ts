@@ -50,7 +50,20 @@ export function copyName(document: string, epoch: string): string {
   return `${PREFIX}${document}@${epoch}`
 }
 
-export function deleteCopy(name: string): Promise<void> {
+export async function deleteCopy(name: string): Promise<void> {
+  await Promise.all([deleteDatabase(name), deleteCache(name)])
+}
+
+/** The images that were kept with it. */
+async function deleteCache(name: string): Promise<void> {
+  try {
+    await caches.delete(name)
+  } catch {
+    // Blocked, or none at all.
+  }
+}
+
+function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, DELETE_TIMEOUT_MS)
     const done = (): void => {

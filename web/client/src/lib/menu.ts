@@ -8,5 +8,7 @@ export interface MenuItem {
   /** The link leads to a file, to be saved under this name. */
   download?: string
   icon?: IconName
+  /** The keys that do the same. */
+  keys?: string
   danger?: boolean
 }

@@ -18,6 +18,7 @@ import { asPerson, type Person } from '../lib/identity'
 import { changeKnown, forgetKnown, now, readKnown } from '../lib/known-documents'
 import { dropText, keepText } from '../lib/local-texts'
 import { me } from '../lib/me.svelte'
+import type { Here } from '../lib/people-here'
 import { dropSecret, takeSecret } from '../lib/paths'
 import { mayWrite, type Role } from '../lib/roles'
 import { stateLine, type Line, type Refusal } from '../lib/state-words'
@@ -30,9 +31,7 @@ import { plainText } from '../sync/plain-text'
 import { DocumentSession, type SessionView } from '../sync/session'
 import { DocumentTitle } from './document-title.svelte'
 
-export interface Present extends Person {
-  client: number
-}
+export type Present = Here
 
 const NOTHING_YET: SessionView = {
   synced: false,
@@ -281,6 +280,7 @@ export class OpenDocument {
     this.view = view
     // What an old version of the app may do says nothing of the person.
     if (view.role !== null && view.role !== this.#rememberedRole && !view.outdated) this.#rememberRole(view.role)
+    this.session?.awareness.setLocalStateField('reads', !this.mayWrite)
     if (view.saved) this.#setUnconfirmed(false)
     this.#rememberComplete(view)
     this.#calm.update(this.#facts())
@@ -424,6 +424,7 @@ export class OpenDocument {
   #announce(): void {
     const { awareness } = this.session ?? {}
     awareness?.setLocalStateField('user', { ...this.#person, client: awareness.clientID })
+    awareness?.setLocalStateField('reads', !this.mayWrite)
   }
 
   #meet(session: DocumentSession): void {
@@ -432,7 +433,7 @@ export class OpenDocument {
     const others: Present[] = []
     for (const [client, state] of awareness.getStates()) {
       if (client === awareness.clientID) continue
-      if (state['user'] !== undefined) others.push({ ...asPerson(state['user'], client), client })
+      if (state['user'] !== undefined) others.push({ ...asPerson(state['user'], client), client, typing: state['typing'] === true, reads: state['reads'] === true, comments: state['comments'] === true })
       this.title.heed(state['title'])
     }
     this.others = others.sort((a, b) => a.client - b.client)

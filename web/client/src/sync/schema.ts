@@ -9,7 +9,7 @@
 import * as decoding from 'lib0/decoding'
 
 /** To be raised with each node, mark or attribute that documents may hold from then on: a test compares. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 export const MESSAGE_SCHEMA = 105
 

@@ -1,0 +1,90 @@
+/** Images as blocks. They come from the document's own files or are part of it; nothing is loaded from elsewhere. */
+
+import Image from '@tiptap/extension-image'
+import type { Node } from '@tiptap/pm/model'
+import type { NodeView } from '@tiptap/pm/view'
+
+import { digestOf, type DocumentFiles } from '../lib/files'
+
+const INSIDE = /^data:image\/(png|jpeg|gif|webp|avif);base64,/
+const ELSEWHERE = /^https?:/
+
+interface ImageOptions {
+  files: DocumentFiles | null
+}
+
+class ImageView implements NodeView {
+  readonly dom = document.createElement('div')
+  readonly #files: DocumentFiles | null
+  #source: string | null = null
+  #alt = ''
+
+  constructor(node: Node, files: DocumentFiles | null) {
+    this.#files = files
+    this.dom.className = 'image'
+    this.#show(node)
+  }
+
+  update(node: Node): boolean {
+    if (node.type.name !== 'image') return false
+    this.#show(node)
+    return true
+  }
+
+  #show(node: Node): void {
+    const { src, alt } = node.attrs as { src: string | null; alt: string | null }
+    this.#alt = alt ?? ''
+    if (src === this.#source) {
+      const image = this.dom.querySelector('img')
+      if (image !== null) image.alt = this.#alt
+      return
+    }
+    this.#source = src
+    const source = src ?? ''
+    const digest = digestOf(source)
+    if (INSIDE.test(source)) this.#draw(source)
+    else if (ELSEWHERE.test(source)) this.#lead(source)
+    else if (digest === null || this.#files === null) this.#say('This image cannot be shown here.')
+    else {
+      this.#say('Loading the image…')
+      this.#files.url(digest).then(
+        (url) => this.#source === src && this.#draw(url),
+        () => this.#source === src && this.#say('This image is not on this device. It appears when the server can be reached.'),
+      )
+    }
+  }
+
+  #draw(url: string): void {
+    const image = document.createElement('img')
+    image.alt = this.#alt
+    image.src = url
+    this.dom.replaceChildren(image)
+  }
+
+  #say(words: string): void {
+    const note = document.createElement('span')
+    note.className = 'note'
+    note.textContent = this.#alt === '' ? words : `${this.#alt}. ${words}`
+    this.dom.replaceChildren(note)
+  }
+
+  /** Showing it would tell another server who reads this, and when. */
+  #lead(address: string): void {
+    const link = document.createElement('a')
+    link.className = 'note'
+    link.href = address
+    link.target = '_blank'
+    link.rel = 'noopener noreferrer'
+    link.textContent = `Image at ${new URL(address).host}${this.#alt === '' ? '' : `: ${this.#alt}`}`
+    this.dom.replaceChildren(link)
+  }
+}
+
+export const DocumentImage = Image.extend<ImageOptions & Record<string, unknown>>({
+  addOptions() {
+    return { ...this.parent?.(), inline: false, allowBase64: true, HTMLAttributes: {}, files: null }
+  },
+  addNodeView() {
+    return ({ node }) => new ImageView(node, this.options.files)
+  },
+})
