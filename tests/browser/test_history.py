@@ -184,7 +184,9 @@ async def test_on_a_phone(axe: str, house: House, visit: Visit, document: str) -
     page = cleo.page
     await page.get_by_role("button", name="History").tap()
     await expect(entries(page)).to_have_count(3, timeout=PATIENCE_MS)
-    await expect(past(page)).to_be_hidden()
+    # What is chosen is loaded, and its place is not on the screen.
+    await expect(panel(page).locator('[data-testid="past"]:not([hidden])')).to_contain_text("Our Field notes")
+    await expect(panel(page).locator("section.past")).to_be_hidden()
     await cleo.picture("history-phone-timeline")
     assert await fills(page), "a sheet as large as the screen"
 
