@@ -107,7 +107,7 @@ async def test_16_what_the_policy_forbids_does_not_happen_and_fails_a_test(
 async def test_what_the_app_cannot_show_is_left_untouched(
     visit: Visit, server: ServerProcess, document: str, http: httpx.AsyncClient
 ) -> None:
-    """An editor without tables would delete the table for everybody merely by being opened."""
+    """An editor without charts would delete the chart for everybody merely by being opened."""
     doc = Doc[XmlFragment]()
     root = doc.get("default", type=XmlFragment)
     root.children.append(XmlElement("paragraph", contents=[XmlText("before")]))
@@ -128,7 +128,7 @@ async def test_what_the_app_cannot_show_is_left_untouched(
     await ada.open(document)
     await ada.shows("before")
 
-    root.children.append(XmlElement("table", contents=[XmlElement("tableRow")]))
+    root.children.append(XmlElement("chart", contents=[XmlElement("series")]))
     await post(doc.get_update())
     notice = ada.page.get_by_role("heading", name="This document holds something this app cannot show yet")
     await expect(notice).to_be_visible()
@@ -136,7 +136,7 @@ async def test_what_the_app_cannot_show_is_left_untouched(
     await ada.page.reload()
     await expect(notice).to_be_visible()
     await ada.state_is("saved")
-    assert await stored() == "<paragraph>before</paragraph><table><tableRow></tableRow></table>"
+    assert await stored() == "<paragraph>before</paragraph><chart><series></series></chart>"
 
 
 async def test_the_keyboard_reaches_everything_and_leaves_again(
