@@ -33,6 +33,8 @@ class Section:
     end: int
     needs: dict[int, int]
     """By other client, the clock that must have been reached."""
+    has_gap: bool
+    """Some of its edits in between are missing: whoever sent it lacks them, too."""
     count: int
     """Number of structs."""
     begin: int
@@ -66,8 +68,8 @@ class Part:
     sections: tuple[Section, ...]
 
 
-def split(update: bytes) -> Sections | None:
-    """Take an update apart. None: a client's edits in it have a gap, so it must wait as a whole."""
+def split(update: bytes) -> Sections:
+    """Take an update apart."""
     count, position = read_var_uint(update, 0)
     sections = []
     for _ in range(count):
@@ -77,16 +79,16 @@ def split(update: bytes) -> Sections | None:
         start, position = read_var_uint(update, position)
         first, clock = position, start
         needs: dict[int, int] = {}
+        has_gap = False
         allowance = allowance_of(update)
         for _ in range(structs):
             struct, position = read_struct(update, position, client, clock, allowance)
-            if struct.kind == SKIP:
-                return None
+            has_gap |= struct.kind == SKIP
             for other, at in _builds_on(struct):
                 if at >= needs.get(other, 0):
                     needs[other] = at + 1
             clock += struct.length
-        sections.append(Section(client, start, clock, needs, structs, begin, first, position))
+        sections.append(Section(client, start, clock, needs, has_gap, structs, begin, first, position))
     deletes: dict[int, int] = {}
     for client, _, end in read_deletions(update, position):
         deletes[client] = max(end, deletes.get(client, 0))

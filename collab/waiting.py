@@ -123,6 +123,8 @@ def _part(
     if held.sections is None:
         return None
     own = tuple(section for section in held.sections.sections if may_bring(session, section.client))
+    if any(section.has_gap and section.end > clocks.get(section.client, 0) for section in own):
+        return None
     if not held.sections.deletes and all(section.end <= clocks.get(section.client, 0) for section in own):
         return None
     return Part(held.sections, own)

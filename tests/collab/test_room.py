@@ -10,7 +10,7 @@ from collab.awareness import ENTRIES_PER_MESSAGE
 from collab.codec import write_var_bytes, write_var_uint
 from collab.dialects.y_websocket import Y_WEBSOCKET
 from collab.fanout import FanOut
-from collab.guard import Panicked
+from collab.guard import Panicked, merge
 from collab.limits import RoomLimits
 from collab.live import LEVELS_MAX, LiveDocument
 from collab.ports import Checkpoint, LoadedDocument, NewUpdate, StoredUpdate
@@ -600,6 +600,34 @@ def test_two_who_bring_back_each_others_lost_edits_do_not_wait_for_each_other(wo
         live.apply([row.payload])
         live.refresh_clocks()
     assert [row.user_id for row in world.log.rows[:4]] == ["anna", "ben", "anna", "ben"]
+
+
+@pytest.mark.rule("R2")
+def test_a_gap_in_the_edits_of_somebody_else_does_not_hold_back_ones_own(world: World) -> None:
+    """Found by simulation: a client had missed one of Anna's edits before the crash, so its sync step 2 held hers with
+    a gap. It waited as a whole for Anna's, and hers built on what stood in it: 10 s later it was closed with 1008.
+    """
+    anna, ben = (Peer(world, client_id=n, user=name) for n, name in ((4, "anna"), (5, "ben")))
+    for peer, word in ((anna, "one "), (ben, "two ")):
+        peer.text.insert(len(peer.text) // 2, word)
+        exchange(anna, ben)
+    anna.text.insert(3, "Ben misses this ")
+    anna.outbox.clear()
+    anna.text.insert(5, "and has that ")
+    (later,) = anna.outbox
+
+    come_back(world, anna, ben)
+    anna.pull()
+    anna.ask_ack(1)
+    ben.connection.inbox.clear()
+    ben.send(Y_WEBSOCKET.sync_step_2(merge([ben.doc.get_update(), later])))
+    ben.ask_ack(1)
+    world.clock.advance()
+    world.settle()
+
+    assert world.stored_text() == str(anna.text)
+    assert anna.acks == ben.acks == [b"\x01"]
+    assert not world.room.expire_held()
 
 
 @pytest.mark.rule("T1")

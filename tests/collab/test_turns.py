@@ -17,9 +17,7 @@ SESSIONS = 30
 
 def sections_of(payload: bytes) -> Sections:
     scan_update(payload)
-    sections = split(payload)
-    assert sections is not None
-    return sections
+    return split(payload)
 
 
 def part_of(payload: bytes, *clients: int) -> Part:
@@ -113,8 +111,9 @@ def test_deletions_come_last_and_only_if_what_they_delete_is_there() -> None:
     assert [scan_update(payload).deletes for _, payload in pieces] == [False, False, True, False]
 
 
-def test_an_update_with_a_gap_is_not_taken_apart() -> None:
-    assert split(update(section(1, 0, text("a"), skip(3), text("b", origin=(1, 3))))) is None
+def test_a_gap_is_noticed() -> None:
+    payload = update(section(1, 0, text("a"), skip(3), text("b", origin=(1, 3))), section(2, 0, text("c")))
+    assert [(one.client, one.has_gap) for one in split(payload).sections] == [(1, True), (2, False)]
 
 
 def test_what_is_left_is_the_others_edits() -> None:
