@@ -4,6 +4,7 @@ py-spy samples the server a hundred times a second from the generator's core, on
 lock, so that waiting does not count.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,8 @@ def _sampled(py_spy: Path, server: Server, path: Path) -> Iterator[None]:
     finally:
         sampler.send_signal(signal.SIGINT)
         sampler.wait(60)
+    # py-spy's title is its own command line.
+    path.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\1coscribe serve: {path.stem}", path.read_text()))
 
 
 if __name__ == "__main__":
