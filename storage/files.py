@@ -6,8 +6,9 @@ Rule F2: it is listed only once its content is durable: whoever finds it here ca
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from collab.errors import DocumentNotFound, LimitExceeded
 from collab.types import DocumentId
@@ -32,23 +33,15 @@ class SqlFiles:
 
     async def find(self, document: DocumentId, digest: str) -> tuple[File, str] | None:
         """A file of a document, and the epoch under which its content is kept; None where there is none."""
-        chosen = (
-            select(files.c.digest, files.c.media_type, files.c.bytes, documents.c.epoch)
-            .join(documents, documents.c.pk == files.c.document_pk)
-            .where(documents.c.name == document, files.c.digest == digest)
-        )
+        chosen = _LISTED.where(documents.c.name == document, files.c.digest == digest)
         row = await self._transactions.read(lambda connection: connection.execute(chosen).one_or_none())
-        return None if row is None else (File(row.digest, row.media_type, row.bytes), row.epoch)
+        return None if row is None else _listed(row)
 
     async def all(self, document: DocumentId) -> list[tuple[File, str]]:
         """All files of a document, each as `find` gives it."""
-        chosen = (
-            select(files.c.digest, files.c.media_type, files.c.bytes, documents.c.epoch)
-            .join(documents, documents.c.pk == files.c.document_pk)
-            .where(documents.c.name == document)
-        )
+        chosen = _LISTED.where(documents.c.name == document)
         rows = await self._transactions.read(lambda connection: connection.execute(chosen).all())
-        return [(File(row.digest, row.media_type, row.bytes), row.epoch) for row in rows]
+        return [_listed(row) for row in rows]
 
     async def check_room(self, document: DocumentId, file: File, bytes_max: int) -> None:
         """
@@ -81,6 +74,15 @@ class SqlFiles:
             connection.execute(insert(connection, files).values(**values).on_conflict_do_nothing())
 
         await self._transactions.write(work)
+
+
+_LISTED = select(files.c.digest, files.c.media_type, files.c.bytes, documents.c.epoch).join(
+    documents, documents.c.pk == files.c.document_pk
+)
+
+
+def _listed(row: Row[Any, Any, Any, Any]) -> tuple[File, str]:
+    return File(row.digest, row.media_type, row.bytes), row.epoch
 
 
 def _check_room(connection: Connection, document: DocumentId, file: File, bytes_max: int) -> int:

@@ -1,6 +1,5 @@
 """Hostile input from clients of y-sweet and y-partyserver: contained, in their document and in their connection."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -8,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -19,10 +17,10 @@ from tests.e2e.raw_client import Disconnected, Outgoing, RawClient
 from tests.e2e.raw_dialects import RawParty, RawSweet
 from tests.e2e.replica import append, items_of
 from tests.servers import ServerProcess
+from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.xdist_group("clients")
 
-SECRET = "a secret of thirty-two characters"
 TEXT_MESSAGE, MALFORMED, REFUSED, TOO_LARGE = 1003, 1007, 1008, 1009
 STATELESS_BYTES_MAX = 1000
 DIALECTS: list[type[RawClient]] = [RawSweet, RawParty]
@@ -40,18 +38,6 @@ def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProce
     directory = tmp_path_factory.mktemp("hostile")
     with ServerProcess(directory, auth="jwt", jwt_secret=SECRET, **limits) as server:
         yield server
-
-
-def token(user: str, documents: dict[str, str]) -> str:
-    claims = {"sub": user, "exp": time.time() + 600, "aud": "coscribe", "documents": documents}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-@pytest.fixture
-async def feed(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {token('feed', {'*': 'editor'})}"}
-    async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
-        yield client
 
 
 @asynccontextmanager

@@ -1,14 +1,12 @@
 """Hostile input on the socket that many documents share: one document's trouble stays its own, the socket's its own."""
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 
 from tests import hostile
@@ -18,10 +16,10 @@ from tests.e2e.raw_client import Disconnected, RawClient
 from tests.e2e.raw_provider import CLOSE, STATELESS, RawProvider, token_message, varstring
 from tests.e2e.replica import append, items_of
 from tests.servers import ServerProcess
+from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.xdist_group("clients")
 
-SECRET = "a secret of thirty-two characters"
 MALFORMED, REFUSED, TIMED_OUT = 1007, 1008, 4408
 MESSAGES_MAX, DOCUMENTS_MAX, BYTES_MAX = 40, 12, 300_000
 
@@ -38,18 +36,6 @@ def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProce
     directory = tmp_path_factory.mktemp("hostile")
     with ServerProcess(directory, auth="jwt", jwt_secret=SECRET, **limits) as server:
         yield server
-
-
-def token(user: str, documents: dict[str, str]) -> str:
-    claims = {"sub": user, "exp": time.time() + 600, "aud": "coscribe", "documents": documents}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-@pytest.fixture
-async def feed(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {token('feed', {'*': 'editor'})}"}
-    async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
-        yield client
 
 
 @asynccontextmanager

@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from tests.interop.node import DRIVER, Node, require_node
 from tests.servers import ServerProcess
+from tests.tokens import SECRET, named_token
 
 LISTENERS = ("present", "silent")
 """One has an awareness state, as clients have from the start; one has none. Each alone, to hear the server only."""
@@ -19,6 +21,21 @@ LISTENERS = ("present", "silent")
 async def node() -> AsyncIterator[Node]:
     async with Node() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests of a module that asks for JSON Web Tokens (`tests.tokens`)."""
+    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
+        yield server
+
+
+@pytest.fixture
+async def operator(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
+    """An administrator's requests."""
+    headers = {"authorization": f"Bearer {named_token('operator', {}, admin=True)}"}
+    async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
+        yield client
 
 
 @dataclass(frozen=True, slots=True)

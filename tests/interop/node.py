@@ -214,3 +214,18 @@ class NodeClient:
 
     async def content(self) -> Dump:
         return (await self.state()).content
+
+
+def typing(text: str, index: int = 0) -> dict[str, Any]:
+    """Characters in the text, for `NodeClient.edit`."""
+    return {"op": "insertText", "at": ["text"], "index": index, "text": text}
+
+
+async def text(client: NodeClient) -> str:
+    return "".join(run for run, _ in (await client.content())["text"]["text"])
+
+
+async def same(clients: Sequence[NodeClient]) -> bool:
+    """Whether all have the same document."""
+    states = [(await client.state()).replica for client in clients]
+    return all(state == states[0] for state in states)

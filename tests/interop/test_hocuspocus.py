@@ -3,57 +3,23 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
 from random import Random
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 
 from tests.e2e.feed import read_all
 from tests.e2e.replica import replay, state_vector
 from tests.interop.hocuspocus import Provider, ProviderVersion, provide
-from tests.interop.node import Node, NodeClient
+from tests.interop.node import Node, NodeClient, same, text, typing
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
+from tests.tokens import named_token as token
 
 pytestmark = pytest.mark.xdist_group("clients")
 
-SECRET = "a secret of thirty-two characters"
 VERSIONS: list[ProviderVersion] = [4, 3, 2]
-
-
-def typing(text: str, index: int = 0) -> dict[str, Any]:
-    return {"op": "insertText", "at": ["text"], "index": index, "text": text}
-
-
-def token(user: str, documents: dict[str, str], *, seconds: float = 600, **claims: object) -> str:
-    given = {"sub": user, "name": user, "exp": time.time() + seconds, "aud": "coscribe", "documents": documents}
-    return jwt.encode(given | claims, SECRET, "HS256")
-
-
-@pytest.fixture(scope="module")
-def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
-        yield server
-
-
-@pytest.fixture
-async def operator(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    """An administrator's requests."""
-    headers = {"authorization": f"Bearer {token('operator', {}, admin=True)}"}
-    async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
-        yield client
-
-
-async def same(clients: list[NodeClient]) -> bool:
-    states = [(await client.state()).replica for client in clients]
-    return all(state == states[0] for state in states)
-
-
-async def text(client: NodeClient) -> str:
-    return "".join(run for run, _ in (await client.content())["text"]["text"])
 
 
 async def status(client: Provider, **wanted: object) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -11,9 +10,10 @@ import pytest
 from tests.e2e.feed import read_all
 from tests.interop.hocuspocus import Provider, ProviderVersion, provide
 from tests.interop.node import Node
-from tests.interop.test_hocuspocus import SECRET, VERSIONS, status, token
+from tests.interop.test_hocuspocus import VERSIONS, status
 from tests.servers import ServerProcess
 from tests.support import eventually
+from tests.tokens import named_token as token
 
 pytestmark = pytest.mark.xdist_group("clients")
 
@@ -22,19 +22,6 @@ generations = pytest.mark.parametrize("version", VERSIONS)
 
 def adding(item: str) -> dict[str, Any]:
     return {"op": "insert", "at": ["array"], "index": 0, "values": [item]}
-
-
-@pytest.fixture(scope="module")
-def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
-        yield server
-
-
-@pytest.fixture
-async def operator(jwt_server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {token('operator', {}, admin=True)}"}
-    async with httpx.AsyncClient(trust_env=False, verify=False, headers=headers) as client:
-        yield client
 
 
 async def called(client: Provider, *names: str) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import jwt
@@ -12,21 +12,9 @@ from tests.e2e.feed import read_all
 from tests.interop.node import Node, Version
 from tests.servers import ServerProcess
 from tests.support import eventually
+from tests.tokens import SECRET, named_token
 
 pytestmark = pytest.mark.xdist_group("clients")
-
-SECRET = "a secret of thirty-two characters"
-
-
-def token(user: str, document: str, role: str) -> str:
-    claims = {"sub": user, "name": user, "exp": time.time() + 600, "aud": "coscribe", "documents": {document: role}}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-@pytest.fixture(scope="module")
-def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
-        yield server
 
 
 @pytest.fixture
@@ -42,10 +30,10 @@ async def test_5_a_reader_keeps_receiving_and_is_not_thrown_into_a_reconnect_loo
     # y-websocket's own words for being told so.
     node.expected_complaint = r"Permission denied to access \S+\.\nyou may read this document, not change it\n"
     document = f"doc-{secrets.token_hex(6)}"
-    writing = {"token": token("writer", document, "editor")}
+    writing = {"token": named_token("writer", {document: "editor"})}
     writer = await node.open("writer", jwt_server.ws_url, document, params=writing)
     await writer.wait("synced")
-    reading = {"token": token("reader", document, "reader")}
+    reading = {"token": named_token("reader", {document: "reader"})}
     reader = await node.open("reader", jwt_server.ws_url, document, version=version, params=reading)
     await reader.wait("synced")
     await reader.edit({"op": "insertText", "at": ["text"], "index": 0, "text": "a reader was here"})

@@ -2,43 +2,19 @@
 
 import asyncio
 import secrets
-import time
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
-import jwt
 import pytest
 
 from tests.e2e.feed import read_all
 from tests.interop.hocuspocus import provide
-from tests.interop.node import Node, NodeClient
+from tests.interop.node import Node, text, typing
 from tests.interop.y_partyserver import PartyClient, join
 from tests.servers import ServerProcess
 from tests.support import eventually
+from tests.tokens import named_token as token
 
 pytestmark = pytest.mark.xdist_group("clients")
-
-SECRET = "a secret of thirty-two characters"
-
-
-def typing(text: str) -> dict[str, Any]:
-    return {"op": "insertText", "at": ["text"], "index": 0, "text": text}
-
-
-async def text(client: NodeClient) -> str:
-    return "".join(run for run, _ in (await client.content())["text"]["text"])
-
-
-def token(user: str, documents: dict[str, str]) -> str:
-    claims = {"sub": user, "name": user, "exp": time.time() + 600, "aud": "coscribe", "documents": documents}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-@pytest.fixture(scope="module")
-def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
-        yield server
 
 
 async def heard(client: PartyClient, *messages: str) -> None:

@@ -1,49 +1,25 @@
 """The published y-sweet client and SDK, beside y-websocket clients in the same documents."""
 
 import asyncio
-import time
-from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import httpx
-import jwt
 import pytest
 
 from tests.e2e.feed import read_all
 from tests.e2e.replica import append, items_of, replay, state_vector
-from tests.interop.node import DriverError, Node, NodeClient
+from tests.interop.node import DriverError, Node, same, text, typing
 from tests.interop.y_sweet import YSweet, ask, connection, sweeten
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
+from tests.tokens import token as server_token
 
 pytestmark = pytest.mark.xdist_group("clients")
-
-SECRET = "a secret of thirty-two characters"
-
-
-def typing(text: str) -> dict[str, Any]:
-    return {"op": "insertText", "at": ["text"], "index": 0, "text": text}
-
-
-async def text(client: NodeClient) -> str:
-    return "".join(run for run, _ in (await client.content())["text"]["text"])
 
 
 def name_of(document: str) -> str:
     """The SDK puts names into addresses as they are; y-sweet's have no slashes."""
     return document.replace("/", "-")
-
-
-def server_token(user: str, documents: dict[str, str], **claims: object) -> str:
-    given = {"sub": user, "exp": time.time() + 600, "aud": "coscribe", "documents": documents}
-    return jwt.encode(given | claims, SECRET, "HS256")
-
-
-@pytest.fixture(scope="module")
-def jwt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("jwt"), auth="jwt", jwt_secret=SECRET) as server:
-        yield server
 
 
 # -- the SDK ----------------------------------------------------------------------------------------------------------
@@ -128,11 +104,6 @@ async def test_what_y_sweet_clients_call_saved_is_there_after_a_kill(
     await asyncio.gather(*(writer.saved(30) for writer in writers))
     await eventually(lambda: same(writers), "all have the same")
     assert said > 10 * KILLS, "hardly anything was said to be saved; the test shows nothing"
-
-
-async def same(clients: list[YSweet]) -> bool:
-    states = [(await client.state()).replica for client in clients]
-    return all(state == states[0] for state in states)
 
 
 # -- who may ----------------------------------------------------------------------------------------------------------
