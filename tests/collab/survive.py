@@ -27,10 +27,11 @@ from tests.hostile import SHARED_STATE, deletions, update
 
 MEMORY_BYTES: Final = 1 << 30
 OK: Final = "ok"
+CUTS: Final = "cuts what has to stay whole"
 PANIC: Final = "PanicException"
 
 Outcome = dict[str, str]
-"""By step: OK, or the exception's type and text."""
+"""By step: OK, CUTS, or the exception's type and text."""
 
 
 class Died(Exception):
@@ -114,15 +115,23 @@ def populated_state() -> bytes:
 
 
 def survive(update: bytes, base: bytes) -> Outcome:
-    """Everything a server does with an update: on an empty document, on one with content, and to the bytes alone."""
+    """Everything a server does with an update: on an empty document, on one with content, and to the bytes alone.
+
+    Where it would cut what has to stay whole, no room applies it, and neither does this: yrs may not survive that.
+    """
     outcome = {
         "get_state": _attempt(lambda: get_state(update)),
         "merge": _attempt(lambda: merge_updates(base, update)),
     }
     for name, parts in (("empty", []), ("populated", [base])):
         doc: Doc[Any] = Doc()
+        shape = DocumentShape()
         for part in parts:
             doc.apply_update(part)
+            shape.learn(part)
+        if not shape.admit(update, decode_state_vector(doc.get_state())):
+            outcome[f"{name}: apply"] = CUTS
+            continue
         outcome[f"{name}: apply"] = applied = _attempt(lambda doc=doc: doc.apply_update(update))
         if applied == OK:
             outcome |= {f"{name}: {step}": result for step, result in _use(doc).items()}
