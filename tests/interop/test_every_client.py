@@ -85,7 +85,7 @@ class Crowd:
         await self.edit(seed)
         await client.connect()
         if isinstance(client, Provider) and client.name != "hocuspocus 4":
-            # Nobody can say whether one before version 4 counts what it deletes while it connects (rule P3 of Hocuspocus).
+            # Nobody can say whether one before version 4 counts what it deletes meanwhile (rule P3 of Hocuspocus).
             async def back() -> bool:
                 found = await client.status()
                 return bool(found["connections"] > connections and found["synced"])
