@@ -17,10 +17,25 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tests.checker.plant import from_environment
+
+
+_IMPORTED_BY_SERVE = (
+    "web.server",
+    "web.doctor",
+    "web.first_run",
+    "web.logs",
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+    "uvloop",
+)
+"""Ahead of the fork; whatever else it needs is imported then."""
 
 
 class Template:
@@ -78,8 +93,10 @@ class ForkedProcess:
 
 
 def _main() -> None:
-    import web.server  # noqa: F401 - what `serve` imports, ahead of the fork
     from web.cli import main
+
+    for module in _IMPORTED_BY_SERVE:
+        import_module(module)
 
     for line in sys.stdin:
         request = json.loads(line)

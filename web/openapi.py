@@ -2,6 +2,7 @@
 
 import json
 import re
+from asyncio import to_thread
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Literal
@@ -50,16 +51,23 @@ Mode = Literal["validation", "serialization"]
 
 
 class Description:
-    """Serves the description of a set of routes; made once."""
+    """Serves the description of a set of routes. Made when somebody first asks, in a thread: it takes as long as the
+    whole start of a server."""
 
     def __init__(self) -> None:
+        self._routes: list[BaseRoute] = []
         self._text = b""
 
     def describe(self, routes: list[BaseRoute]) -> None:
-        self._text = json.dumps(description(routes), ensure_ascii=False).encode()
+        self._routes = routes
 
     async def read(self, _request: AppRequest) -> Response:
+        if not self._text:
+            self._text = await to_thread(self._make)
         return Response(self._text, media_type="application/json")
+
+    def _make(self) -> bytes:
+        return json.dumps(description(self._routes), ensure_ascii=False).encode()
 
 
 def description(routes: list[BaseRoute]) -> dict[str, Any]:
