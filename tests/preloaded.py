@@ -23,7 +23,6 @@ from typing import Any
 
 from tests.checker.plant import from_environment
 
-
 _IMPORTED_BY_SERVE = (
     "web.server",
     "web.doctor",
