@@ -32,7 +32,7 @@ async def eventually(
     condition: Callable[[], T | None], what: str = ..., *, within: float = ..., every: float = ...
 ) -> T: ...
 async def eventually(
-    condition: Callable[[], object], what: str = "the condition", *, within: float = 10, every: float = 0.02
+    condition: Callable[[], object], what: str = "the condition", *, within: float = 20, every: float = 0.02
 ) -> object:
     """Look at `condition` (plain or async) until it gives something true, and return that.
 

@@ -13,6 +13,7 @@ from tests import setup
 from tests.servers import ServerProcess
 from tests.support import eventually, skip_or_fail
 
+expect.set_options(timeout=20_000)
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 FLAGS = (
     "--no-sandbox",
@@ -33,7 +34,7 @@ PHONE: dict[str, Any] = {
 }
 NO_CONNECTION = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_")
 INTO_CLOSED = "WebSocket is already in CLOSING or CLOSED state."
-STATE_MS = 15_000
+STATE_MS = 30_000
 """How long a state may take to show: the client retries every 2.5 s and waits a second before it says Offline."""
 
 _BLOCKS = """(text) => {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.accounts import (
@@ -32,7 +33,7 @@ def house_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def house(house_server: ServerProcess, visit: Visit) -> House:
     return await House.of(house_server, visit)
 

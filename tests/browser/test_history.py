@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Download, Locator, Page, expect
 
 from tests.browser.accounts import CHEAP, House, allow, call, document_path
@@ -27,7 +28,7 @@ def house_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def house(house_server: ServerProcess, visit: Visit) -> House:
     return await House.of(house_server, visit)
 
