@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.accounts import CHEAP, House
+from tests.browser.accounts import CHEAP, House, allow
 from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import PHONE
@@ -37,6 +37,19 @@ async def test_the_app_speaks_the_language_of_whoever_uses_it(
     await expect(page.get_by_test_id("state")).to_have_text("נשמר")
     await sound(dana, axe)
     await dana.picture("document-he")
+    # What the editor says, with the keys of the toolbar going the other way as well.
+    await page.get_by_role("button", name="מודגש").focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.get_by_role("button", name="נטוי")).to_be_focused()
+    await dana.write("\n/טבלה")
+    await expect(page.get_by_role("option", name="טבלה")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="שורות ועמודות")).to_be_visible()
+    await page.keyboard.press("Control+/")
+    await expect(page.get_by_role("dialog", name="מקשי קיצור")).to_contain_text("מודגש")
+    await sound(dana, axe)
+    await dana.picture("shortcuts-he")
+    await page.keyboard.press("Escape")
 
     # Another one, from the menu; it stays, also after signing out, and leaves nothing of anybody.
     await page.get_by_test_id("presence").get_by_role("button").click()
@@ -44,13 +57,19 @@ async def test_the_app_speaks_the_language_of_whoever_uses_it(
     await page.get_by_label("שפה").select_option("ja")
     await expect(page.locator("html")).to_have_attribute("lang", "ja")
     await expect(page.locator("html")).to_have_attribute("dir", "ltr")
-    await dana.shows("שלום")
+    await expect(dana.editor).to_contain_text("שלום")
     await expect(page.get_by_test_id("state")).to_have_text("保存済み")
     await page.goto(server.url)
-    await expect(page.get_by_role("heading", name="マイ文書")).to_be_visible()
-    await expect(page.get_by_test_id("on-this-device")).to_contain_text("1件の文書を接続なしで開けます")
+    await expect(page.get_by_role("heading", name="マイドキュメント")).to_be_visible()
+    await expect(page.get_by_test_id("on-this-device")).to_contain_text("1件のドキュメントをオフラインで開けます")
     await dana.picture("start-ja")
     await sound(dana, axe)
     await page.get_by_role("button", name=re.compile("Dana")).click()
     await page.get_by_role("button", name="サインアウト").click()
-    await expect(page.get_by_text("この端末に何も残っていません")).to_be_visible()
+    await expect(page.get_by_text("このデバイスに何も残っていません")).to_be_visible()
+    # What the server refuses is said in the same language.
+    await page.get_by_label("名前またはメールアドレス").fill("Dana")
+    await page.get_by_label("パスワード", exact=True).fill("wrong")
+    await page.get_by_role("button", name="サインイン").click()
+    await expect(page.get_by_role("alert")).to_have_text("名前またはパスワードが違います。")
+    allow(dana, 401)

@@ -17,6 +17,7 @@ import type { Awareness } from 'y-protocols/awareness'
 import type { XmlFragment } from 'yjs'
 
 import type { DocumentFiles } from '../lib/files'
+import { t } from '../lib/i18n'
 import type { Person } from '../lib/identity'
 import { BlockKeys } from './blocks'
 import { renderCaret, renderSelection } from './caret'
@@ -48,7 +49,7 @@ const content: AnyExtension[] = [
   TaskList,
   TaskItem.configure({
     nested: true,
-    a11y: { checkboxLabel: (node) => (node.textContent === '' ? 'Empty task' : `Done: ${node.textContent}`) },
+    a11y: { checkboxLabel: (node) => (node.textContent === '' ? t('Empty task') : t('Done: {task}', { task: node.textContent })) },
   }),
   Table.configure({ resizable: true }),
   TableRow,
@@ -87,7 +88,7 @@ export function editorExtensions({ fragment, awareness, person, suggestions, fil
     ...content,
     DocumentImage.configure({ files }),
     Uploads.configure({ files, fault }),
-    Placeholder.configure({ placeholder: 'Start writing, or type / for more…' }),
+    Placeholder.configure({ placeholder: t('Start writing, or type / for more…') }),
     Collaboration.configure({ fragment }),
     CollaborationCaret.configure({
       provider: { awareness },

@@ -5,6 +5,7 @@ import type { Node } from '@tiptap/pm/model'
 import type { NodeView } from '@tiptap/pm/view'
 
 import { digestOf, type DocumentFiles } from '../lib/files'
+import { t } from '../lib/i18n'
 
 const INSIDE = /^data:image\/(png|jpeg|gif|webp|avif);base64,/
 const ELSEWHERE = /^https?:/
@@ -44,12 +45,12 @@ class ImageView implements NodeView {
     const digest = digestOf(source)
     if (INSIDE.test(source)) this.#draw(source)
     else if (ELSEWHERE.test(source)) this.#lead(source)
-    else if (digest === null || this.#files === null) this.#say('This image cannot be shown here.')
+    else if (digest === null || this.#files === null) this.#say(t('This image cannot be shown here.'))
     else {
-      this.#say('Loading the image…')
+      this.#say(t('Loading the image…'))
       this.#files.url(digest).then(
         (url) => this.#source === src && this.#draw(url),
-        () => this.#source === src && this.#say('This image is not on this device. It appears when the server can be reached.'),
+        () => this.#source === src && this.#say(t('This image is not on this device. It appears when the server can be reached.')),
       )
     }
   }
@@ -75,7 +76,8 @@ class ImageView implements NodeView {
     link.href = address
     link.target = '_blank'
     link.rel = 'noopener noreferrer'
-    link.textContent = `Image at ${new URL(address).host}${this.#alt === '' ? '' : `: ${this.#alt}`}`
+    const { host } = new URL(address)
+    link.textContent = this.#alt === '' ? t('Image at {host}', { host }) : t('Image at {host}: {words}', { host, words: this.#alt })
     this.dom.replaceChildren(link)
   }
 }

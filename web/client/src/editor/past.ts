@@ -19,6 +19,7 @@ import {
   type TreeNode,
   type Value,
 } from '../lib/comparison'
+import { t } from '../lib/i18n'
 import type { Person } from '../lib/identity'
 import { FRAGMENT } from './extensions'
 
@@ -65,7 +66,11 @@ const HOLDERS = new Set(['bulletList', 'orderedList', 'taskList', 'blockquote', 
 const EXCERPT = 60
 /** Layout and paint of far-away blocks are skipped from here on. */
 const LONG_BLOCKS = 500
-const WORDS = { added: 'Added', removed: 'Removed', formatted: 'Reformatted' } as const
+const WORDS = {
+  added: (name: string) => t('Added by {name}', { name }),
+  removed: (name: string) => t('Removed by {name}', { name }),
+  formatted: (name: string) => t('Reformatted by {name}', { name }),
+} as const
 
 export function draw(comparison: Comparison, look: Look, people: readonly Person[]): Drawn {
   return new Drawing(look, people).draw(comparison)
@@ -264,14 +269,14 @@ class Drawing {
       if (isBranch(node) && !drawn.matches('.thing, .rule')) return
       this.#by(drawn, node.author)
       drawn.classList.add('author')
-      drawn.title = `Written by ${this.#name(node.author)}`
+      drawn.title = t('Written by {name}', { name: this.#name(node.author) })
       return
     }
     if (this.look !== 'changes') return
     const change = node.change === 'changed' || node.change === undefined ? attributeChange(node) : node.change
     if (change === null) return
     const author = authorOf(node, change)
-    const words = `${WORDS[change]} by ${this.#name(author)}${attributeWords(node)}`
+    const words = `${WORDS[change](this.#name(author))}${attributeWords(node)}`
     this.#by(drawn, author)
     drawn.classList.add(change)
     drawn.dataset['change'] = words
@@ -299,7 +304,7 @@ class Drawing {
   }
 
   #name(author: number): string {
-    return this.people[author]?.name ?? 'somebody'
+    return this.people[author]?.name ?? t('somebody')
   }
 }
 
@@ -354,8 +359,9 @@ function attributeWords(node: TreeNode): string {
     .map(([key, nodes]) => {
       const [then, now] = [nodes.find(({ change }) => change === 'removed'), nodes.find(({ change }) => change === 'added')]
       const value = (one: TreeNode | undefined): string => (one !== undefined && 'value' in one ? wordsOf(one.value) : '')
-      if (now === undefined) return `, no ${key}`
-      return then === undefined ? `, ${key} ${value(now)}` : `, ${key} ${value(now)} instead of ${value(then)}`
+      if (now === undefined) return t(', no {key}', { key })
+      const values = { key, value: value(now), before: value(then) }
+      return then === undefined ? t(', {key} {value}', values) : t(', {key} {value} instead of {before}', values)
     })
     .join('')
 }

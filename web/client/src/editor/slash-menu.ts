@@ -4,6 +4,7 @@ import { Extension } from '@tiptap/core'
 import { PluginKey } from '@tiptap/pm/state'
 import { Suggestion as SuggestionPlugin } from '@tiptap/suggestion'
 
+import { t } from '../lib/i18n'
 import { INSERTABLE, matches } from './tools'
 import type { Suggestion, Suggestions } from './suggestions.svelte'
 
@@ -25,7 +26,7 @@ export const SlashMenu = Extension.create<{ suggestions: Suggestions | null }>({
           editor.chain().focus().deleteRange(range).run()
           INSERTABLE.find(({ id }) => id === props.id)?.run(editor)
         },
-        render: () => suggestions.render('Insert'),
+        render: () => suggestions.render(t('Insert')),
       }),
     ]
   },

@@ -6,6 +6,7 @@ import { Decoration, DecorationSet } from '@tiptap/pm/view'
 
 import type { DocumentFiles } from '../lib/files'
 import { messageOf } from '../lib/http'
+import { t } from '../lib/i18n'
 
 const key = new PluginKey<DecorationSet>('uploads')
 const ACCEPTED = 'image/png,image/jpeg,image/gif,image/webp,image/avif'
@@ -86,7 +87,7 @@ export const Uploads = Extension.create<UploadOptions, UploadStorage>({
 async function put(editor: Editor, { files, fault }: UploadOptions, file: File, pos: number): Promise<void> {
   if (files === null) return
   if (!KINDS.has(file.type)) {
-    fault(`${file.name}: images are PNG, JPEG, GIF, WebP or AVIF.`)
+    fault(t('{name}: images are PNG, JPEG, GIF, WebP or AVIF.', { name: file.name }))
     return
   }
   const id = {}
@@ -110,7 +111,7 @@ function progressBar(name: string): { frame: HTMLElement; progress: HTMLProgress
   frame.className = 'uploading'
   frame.contentEditable = 'false'
   const progress = document.createElement('progress')
-  progress.setAttribute('aria-label', `Uploading ${name}`)
+  progress.setAttribute('aria-label', t('Uploading {name}', { name }))
   progress.value = 0
   frame.append(progress, ` ${name}`)
   return { frame, progress }

@@ -142,7 +142,7 @@ export class DocumentList {
 
   async duplicate(document: DocumentInfo): Promise<void> {
     try {
-      await copyDocument(document.id, t('Copy of {title}', { title: titleOf(document) }))
+      await copyDocument(document.id, t('Copy of {title}').replace('{title}', titleOf(document)))
       toasts.done(t('“{title}” is duplicated.', { title: titleOf(document) }))
       await this.pages.reload()
     } catch (error) {

@@ -7,7 +7,8 @@
  */
 
 import { documentApiPath } from './document-id'
-import { Refused, Unreachable } from './http'
+import { Refused, refusalOf, Unreachable } from './http'
+import { t } from './i18n'
 
 const SCHEME = 'coscribe:files/'
 const REFERENCE = /^coscribe:files\/([0-9a-f]{64})$/
@@ -68,9 +69,9 @@ export class DocumentFiles {
     try {
       response = await fetch(this.#address(digest))
     } catch (error) {
-      throw new Unreachable('The server cannot be reached.', { cause: error })
+      throw new Unreachable(t('The server cannot be reached.'), { cause: error })
     }
-    if (!response.ok) throw new Refused(response.status, 'This image is not there.')
+    if (!response.ok) throw new Refused(response.status, t('This image is not there.'))
     await this.#keep(digest, response.clone())
     return response.blob()
   }
@@ -103,11 +104,10 @@ function send(path: string, body: Blob, progress: (part: number) => void): Promi
     const request = new XMLHttpRequest()
     request.responseType = 'json'
     request.upload.onprogress = ({ loaded, total }) => progress(total === 0 ? 0 : loaded / total)
-    request.onerror = () => reject(new Unreachable('The server cannot be reached. Images need a connection.'))
+    request.onerror = () => reject(new Unreachable(t('The server cannot be reached. Images need a connection.')))
     request.onload = () => {
-      const answer = request.response as { detail?: unknown } | null
-      if (request.status < 300) resolve(answer)
-      else reject(new Refused(request.status, typeof answer?.detail === 'string' ? answer.detail : 'The server did not take this image.'))
+      if (request.status < 300) resolve(request.response)
+      else reject(refusalOf(request.status, request.response, request.getResponseHeader('Retry-After')))
     }
     request.open('POST', path)
     request.setRequestHeader('Content-Type', 'application/octet-stream')

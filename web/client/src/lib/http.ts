@@ -1,6 +1,6 @@
 /** One REST call. Two ways to fail: the server said no (`Refused`), or nobody answered (`Unreachable`). */
 
-import { t } from './i18n'
+import { ofServer, t } from './i18n'
 
 /** The server answered, and asking again would not change the answer. */
 export class Refused extends Error {
@@ -82,15 +82,15 @@ export function refusalOf(status: number, answer: unknown, retryAfter: string | 
   }
   if (status >= 500) return new Unreachable(t('The server answered {status}.', { status }))
   const { code, errors } = asProblem(answer)
-  return new Refused(status, problemText(answer) ?? t('The server answered {status}.', { status }), code, errors)
+  return new Refused(status, problemText(answer, code) ?? t('The server answered {status}.', { status }), code, errors)
 }
 
 /** The human part of an RFC 9457 problem. */
-function problemText(answer: unknown): string | null {
+function problemText(answer: unknown, code: string | null): string | null {
   if (typeof answer !== 'object' || answer === null) return null
   const { detail, title } = answer as { detail?: unknown; title?: unknown }
-  if (typeof detail === 'string') return sentence(detail)
-  return typeof title === 'string' ? sentence(title) : null
+  if (typeof detail === 'string') return ofServer(sentence(detail), code)
+  return typeof title === 'string' ? ofServer(sentence(title), code) : null
 }
 
 /** The part for programs: its code, and the faults of single fields. */
@@ -99,7 +99,7 @@ function asProblem(answer: unknown): { code: string | null; errors: Record<strin
   const fields: Record<string, string> = {}
   for (const fault of Array.isArray(errors) ? (errors as unknown[]) : []) {
     const { field, detail } = (typeof fault === 'object' && fault !== null ? fault : {}) as Record<string, unknown>
-    if (typeof field === 'string' && typeof detail === 'string') fields[field] = sentence(detail)
+    if (typeof field === 'string' && typeof detail === 'string') fields[field] = ofServer(sentence(detail), 'invalid-field')
   }
   return { code: typeof code === 'string' ? code : null, errors: fields }
 }

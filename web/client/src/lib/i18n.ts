@@ -15,13 +15,23 @@ import { chosenLocale, LOCALES, type Locale } from './locale'
 export type Catalogue = Readonly<Record<string, string>>
 export type Values = Readonly<Record<string, string | number>>
 
-const CATALOGUES: Record<Exclude<Locale, 'en'>, () => Promise<{ default: Catalogue }>> = {
+interface Language {
+  default: Catalogue
+  /** What the server says: by its English sentence, or by the code of a problem for everything else of its kind. */
+  server: Catalogue
+}
+
+const CATALOGUES: Record<Exclude<Locale, 'en'>, () => Promise<Language>> = {
   he: () => import('../catalogues/he'),
   ja: () => import('../catalogues/ja'),
 }
 
 let locale: Locale = 'en'
 let catalogue: Catalogue = {}
+let server: Catalogue = {}
+const NOT_RIGHTWARDS = /[\p{Script=Hebrew}\p{Script=Arabic}]/u
+const NOT_LEFTWARDS = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\d]/u
+
 const formats = new Map<string, IntlMessageFormat>()
 
 /** For `Intl`, which would go by the browser's language otherwise. */
@@ -32,7 +42,9 @@ export async function loadLanguage(): Promise<void> {
   const wanted = chosenLocale()
   if (wanted !== 'en') {
     try {
-      catalogue = (await CATALOGUES[wanted]()).default
+      const language = await CATALOGUES[wanted]()
+      catalogue = language.default
+      server = language.server
       locale = wanted
     } catch {
       // The next start may have it.
@@ -40,6 +52,19 @@ export async function loadLanguage(): Promise<void> {
   }
   document.documentElement.lang = locale
   document.documentElement.dir = LOCALES[locale].dir
+}
+
+/** What the server said, in the language of this page. What no catalogue knows stays as the server said it. */
+export function ofServer(said: string, code: string | null = null): string {
+  return server[said] ?? (code === null ? undefined : server[code]) ?? said
+}
+
+/** Names and titles that run the other way must not carry the words around them along (Unicode's isolates). */
+function isolated(values: Values): Values {
+  const against = LOCALES[locale].dir === 'rtl' ? NOT_LEFTWARDS : NOT_RIGHTWARDS
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, typeof value === 'string' && against.test(value) ? `\u2068${value}\u2069` : value]),
+  )
 }
 
 /** `message` with its values, in the language of this page. */
@@ -51,5 +76,5 @@ export function t(message: string, values?: Values): string {
     format = new IntlMessageFormat(text, locale, undefined, { ignoreTag: true })
     formats.set(text, format)
   }
-  return String(format.format(values))
+  return String(format.format(isolated(values)))
 }

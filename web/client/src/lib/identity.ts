@@ -24,8 +24,8 @@ export const COLORS = [
   { value: '#b0307f', name: t('Fuchsia') },
 ] as const
 
-const MOODS = ['Calm', 'Bright', 'Gentle', 'Keen', 'Merry', 'Quiet', 'Swift', 'Patient', 'Curious', 'Bold']
-const ANIMALS = ['Heron', 'Otter', 'Fox', 'Wren', 'Hare', 'Lynx', 'Robin', 'Badger', 'Finch', 'Seal', 'Marten', 'Crane']
+const MOODS = [t('Calm'), t('Bright'), t('Gentle'), t('Keen'), t('Merry'), t('Quiet'), t('Swift'), t('Patient'), t('Curious'), t('Brave')]
+const ANIMALS = [t('Heron'), t('Otter'), t('Fox'), t('Wren'), t('Hare'), t('Lynx'), t('Robin'), t('Badger'), t('Finch'), t('Seal'), t('Marten'), t('Crane')]
 const HEX_COLOR = /^#[0-9a-f]{6}$/i
 const KEY = 'coscribe:identity'
 
@@ -50,7 +50,7 @@ export function asPerson(value: unknown, clientId: number): Person {
 export function loadIdentity(): Person {
   const kept = readFact(KEY)
   if (kept !== null) return asPerson(kept, 0)
-  const person = { name: `${pick(MOODS, random())} ${pick(ANIMALS, random())}`, color: pick(COLORS, random()).value }
+  const person = { name: t('{mood} {animal}', { mood: pick(MOODS, random()), animal: pick(ANIMALS, random()) }), color: pick(COLORS, random()).value }
   saveIdentity(person)
   return person
 }

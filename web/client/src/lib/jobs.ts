@@ -3,7 +3,7 @@
 import type { PersonRef } from './accounts'
 import { FORMATS, formatName } from './history'
 import { refusalOf, request, Unreachable, withQuery } from './http'
-import { currentLocale, t } from './i18n'
+import { currentLocale, ofServer, t } from './i18n'
 import { sizeOf } from './sizes'
 
 export interface Job {
@@ -101,10 +101,10 @@ export function jobTitle({ kind, documents, format, prefix }: Job): string {
 /** What has become of it so far. */
 export function jobWords({ kind, state, progress, result, problem }: Job): string {
   if (state === 'running') {
-    return progress === null ? t('Starting…') : t('{what}: {done} of {total}', { what: capital(progress.what), done: number(progress.done), total: number(progress.total) })
+    return progress === null ? t('Starting…') : t('{what}: {done} of {total}', { what: ofServer(capital(progress.what)), done: number(progress.done), total: number(progress.total) })
   }
   if (state === 'cancelled') return t('Cancelled')
-  if (state === 'failed' || result === null) return problem === null ? t('Failed') : t('Failed: {detail}', { detail: problem.detail })
+  if (state === 'failed' || result === null) return problem === null ? t('Failed') : t('Failed: {detail}', { detail: ofServer(problem.detail, problem.code) })
   const parts = [t('{count, plural, one {# document} other {# documents}}', { count: result.documents })]
   if (result.updates > 0) parts.push(t('{count, plural, one {# update} other {# updates}}', { count: result.updates }))
   if (kind === 'export') parts.push(sizeOf(result.bytes))

@@ -4,6 +4,7 @@ import type { Awareness } from 'y-protocols/awareness'
 
 import type { Suggestion } from '../editor/suggestions.svelte'
 import { findPeople } from './accounts'
+import { t } from './i18n'
 import { asPerson } from './identity'
 import { me } from './me.svelte'
 
@@ -15,7 +16,7 @@ export async function mentionable(awareness: Awareness, query: string): Promise<
   for (const [client, { user }] of awareness.getStates()) {
     if (user === undefined || client === awareness.clientID) continue
     const { name } = asPerson(user, client)
-    if (name.toLocaleLowerCase().includes(wanted)) found.set(name, { id: name, label: name, icon: 'person', hint: 'here' })
+    if (name.toLocaleLowerCase().includes(wanted)) found.set(name, { id: name, label: name, icon: 'person', hint: t('here') })
   }
   if (me.hasAccounts && wanted !== '') {
     try {

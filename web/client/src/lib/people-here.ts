@@ -1,5 +1,6 @@
 /** The others in a document, as they are shown: somebody with two tabs is one person. */
 
+import { t } from './i18n'
 import type { Person } from './identity'
 
 export interface Here extends Person {
@@ -30,7 +31,7 @@ export function groupPeople(others: readonly Here[], me: Person): Shown[] {
 }
 
 function describe({ name, color, typing, reads }: Here, me: Person): string {
-  const who = name === me.name && color === me.color ? `${name} (you, in another tab)` : name
-  if (typing) return `${who}, typing`
-  return reads ? `${who}, reading` : who
+  const who = name === me.name && color === me.color ? t('{name} (you, in another tab)', { name }) : name
+  if (typing) return t('{who}, typing', { who })
+  return reads ? t('{who}, reading', { who }) : who
 }
