@@ -36,6 +36,11 @@ def test_a_fresh_build_equals_what_is_committed(tmp_path: Path) -> None:
     assert [name for name in fresh if fresh[name] != committed[name]] == [], "run `make client` and commit web/static"
 
 
+def test_a_document_shows_after_no_more_than_250_kib() -> None:
+    printed = subprocess.run(["node", CLIENT / "first-load.js"], capture_output=True, text=True, check=True).stdout
+    assert 150 < float(printed) < 250
+
+
 def test_the_lock_file_names_no_host() -> None:
     lock = (CLIENT / "package-lock.json").read_text()
     assert '"resolved"' not in lock

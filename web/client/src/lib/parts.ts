@@ -1,10 +1,12 @@
 /** Parts of the document page that come after it. What keys open is fetched ahead: the next keys are meant for it. */
 
+export const loadBranch = () => import('../components/Branch.svelte')
 export const loadComments = () => import('../components/CommentsPanel.svelte')
 export const loadFind = () => import('../components/FindBar.svelte')
 export const loadHistory = () => import('../components/HistoryPanel.svelte')
 export const loadOutline = () => import('../components/Outline.svelte')
 export const loadPalette = () => import('../components/CommandPalette.svelte')
+export const loadRefusal = () => import('../components/Refusal.svelte')
 export const loadSharing = () => import('../components/ShareDialog.svelte')
 export const loadShortcuts = () => import('../components/ShortcutsSheet.svelte')
 

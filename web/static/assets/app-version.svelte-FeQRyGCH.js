@@ -1,1 +1,0 @@
-export{t as appVersion}from"./app-version.svelte-C54xinUm.js";

@@ -1,0 +1,1 @@
+export{t as appVersion}from"./app-version.svelte-BzjfjJGk.js";

@@ -1,1 +1,0 @@
-import{c as e}from"./document-id-Oe8SAaQX.js";import{r as t}from"./i18n-DKJD86H8.js";var n=2500;async function r(r){let i,a=new Promise((r,a)=>{i=setTimeout(()=>a(new e(t(`The server does not answer.`))),n)});try{return await Promise.race([r,a])}finally{clearTimeout(i)}}export{r as t};
