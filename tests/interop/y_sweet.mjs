@@ -33,11 +33,11 @@ export const documentManager = async (connection, call, given) => {
 
 /** One Y.Doc and its provider. */
 export class YSweetClient extends Waiter {
-  constructor ({ connection, room, authorization = {}, token }) {
+  constructor ({ connection, room, authorization = {}, token, connect = true }) {
     super()
     this.doc = new Y.Doc()
     declareRoots(this.doc)
-    this.online = true
+    this.online = connect
     this.opens = 0
     this.closes = []
     this.tokens = 0

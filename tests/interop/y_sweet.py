@@ -20,6 +20,7 @@ async def sweeten(
     *,
     secret: str | None = None,
     token: dict[str, Any] | None = None,
+    connect: bool = True,
     **authorization: Any,
 ) -> YSweet:
     """A new provider with an empty document, connecting.
@@ -28,6 +29,7 @@ async def sweeten(
         url: the server's, beginning with `http`.
         secret: with which its application asks the server for its tokens.
         token: a client token that it has already, whenever it asks for one.
+        connect: otherwise it is without a network until it is told to `connect`.
         authorization: what its application asks for, as the SDK takes it.
     """
     client_id = await node.call(
@@ -36,6 +38,7 @@ async def sweeten(
         connection=connection(url, secret),
         room=room,
         token=token,
+        connect=connect,
         authorization=authorization,
     )
     return YSweet(node, name, client_id)

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,15 @@ def y_websocket(directory: Path) -> Iterator[str]:
     script = HERE / "node_modules" / "y-websocket" / "bin" / "server.cjs"
     environment = {"HOST": "127.0.0.1", "PORT": str(port), "YPERSISTENCE": str(directory)}
     with _running([require_node(), str(script)], port, environment):
+        yield f"ws://127.0.0.1:{port}"
+
+
+@contextmanager
+def pycrdt_websocket(kind: str, path: Path) -> Iterator[str]:
+    """With a store of pycrdt-store's; `kind` is what the importer calls it."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.moving.pycrdt_server", str(port), kind, str(path)]
+    with _running(command, port, {}):
         yield f"ws://127.0.0.1:{port}"
 
 

@@ -1,11 +1,16 @@
 """`coscribe import --from`: what it says, and code 0 only when everything of a store came in."""
 
+import asyncio
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.moving.old_servers import run_script
+from tests.moving.pycrdt_server import store_of
 from tests.moving.test_damage import hocuspocus_database
-from tests.moving.test_stores import WORDS, history, made_of
+from tests.moving.test_stores import WORDS, fill, history, made_of, ysweet
 from tests.web.test_cli import _environment, _logging, done, refused, run
 
 __all__ = ["_environment", "_logging"]
@@ -63,3 +68,39 @@ def test_what_cannot_be_done_is_one_clear_line(store: Path, arguments: list[str]
     )
     assert len(lines) == 1
     assert says in lines[0]
+
+
+GUIDES = Path(__file__).parents[2] / "docs"
+
+
+def make_store(kind: str, path: Path) -> None:
+    updates = history(WORDS)
+    match kind:
+        case "hocuspocus-sqlite":
+            hocuspocus_database(path, [("plans", made_of(updates).get_update())])
+        case "y-leveldb":
+            run_script("leveldb.mjs", str(path), "4194304")
+        case "y-sweet":
+            (path / "plans").mkdir(parents=True)
+            (path / "plans" / "data.ysweet").write_bytes(ysweet(updates))
+        case "files":
+            path.mkdir()
+            (path / "plans.yjs").write_bytes(made_of(updates).get_update())
+        case _:
+            asyncio.run(fill(store_of(kind, path, "plans"), updates))
+
+
+@pytest.mark.parametrize("guide", [path.name for path in sorted(GUIDES.glob("coming-from-*.md"))])
+def test_what_the_guides_say_of_your_data_works(guide: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (GUIDES / guide).read_text().partition("## Your data\n")[2]
+    commands = re.findall(r"^coscribe (import .*)$", section, re.MULTILINE)
+    assert commands
+    monkeypatch.chdir(tmp_path)
+    done("db", "upgrade")
+    for number, command in enumerate(commands):
+        arguments = shlex.split(command, comments=True)
+        kind, path = arguments[2], Path(arguments[3])
+        if not path.exists():
+            make_store(kind, path)
+        said = done(*arguments, "--prefix", f"{number}/")
+        assert re.search(r": [1-9]\d* documents, [1-9]\d* updates;", said), said

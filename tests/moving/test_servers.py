@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 from pycrdt import Text
+from pycrdt.store import YDocNotFound
 
 from collab.live import LiveDocument
 from tests.interop.hocuspocus import provide
-from tests.interop.node import Node, NodeClient
+from tests.interop.node import Node, NodeClient, YjsState, same, text, typing
+from tests.interop.y_sweet import sweeten
 from tests.moving.conftest import Home
-from tests.moving.old_servers import hocuspocus, run_script, y_websocket
+from tests.moving.old_servers import hocuspocus, pycrdt_websocket, run_script, y_websocket
+from tests.moving.pycrdt_server import store_of
+from tests.moving.test_stores import ysweet
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
-
-
-def write(*words: str) -> list[dict[str, object]]:
-    return [{"op": "insertText", "at": ["text"], "index": 0, "text": word} for word in words]
 
 
 @pytest.fixture
@@ -29,16 +29,29 @@ async def node() -> AsyncIterator[Node]:
         yield running
 
 
-async def with_copy(node: Node, name: str, url: str, room: str, copy: bytes) -> NodeClient:
-    """A y-websocket client that was away: it has a copy, and edits in it that nobody else has."""
-    client_id = await node.call("open", client=name, version=3, url=url, room=room, connect=False)
-    client = NodeClient(node, name, client_id)
-    await client.apply(copy)
-    await client.edit(*write(f"{name} was away. "))
-    await client.connect()
-    await client.wait("synced")
-    await client.saved()
-    return client
+async def goes_on(node: Node, server: ServerProcess, document: str, old: YjsState, *, sweet: bool = False) -> None:
+    """Somebody new finds what was written on the old server, and edits. Then somebody comes who was away, with a copy
+    from there and edits in it that nobody else has (a y-sweet client, if `sweet`). Nothing of it is there twice."""
+    fresh = await node.open(f"fresh {document}", server.ws_url, document)
+    await fresh.wait("synced")
+    assert (await fresh.state()).content == old.content
+    await fresh.edit(typing("Written here. "))
+    name = f"returned {document}"
+    returned: NodeClient
+    if sweet:
+        returned = await sweeten(node, name, server.url, document, connect=False)
+    else:
+        returned = await node.open(name, server.ws_url, document, connect=False)
+    await returned.apply(old.update)
+    await returned.edit(typing("Written offline. "))
+    await returned.connect()
+    await returned.wait("synced")
+    await returned.edit(typing("Written afterwards. "))
+    await returned.saved()
+    await eventually(partial(same, [fresh, returned]))
+    written = await text(fresh)
+    for when in ("before", "here", "offline", "afterwards"):
+        assert written.count(f"Written {when}. ") == 1
 
 
 def serve(start_server: StartServer, home: Home) -> ServerProcess:
@@ -54,7 +67,7 @@ async def test_hocuspocus(home: Home, node: Node, tmp_path: Path, start_server: 
             client = await provide(node, f"before {room}", url, room)
             await client.wait("synced")
             await client.edit_randomly(seed=7, count=60)
-            await client.edit(*write("Written before. "))
+            await client.edit(typing("Written before. "))
             await eventually(partial(holds, database, room, (await client.state()).state_vector))
             await client.disconnect()
     moved = await home.move("hocuspocus-sqlite", database)
@@ -68,24 +81,13 @@ async def test_hocuspocus(home: Home, node: Node, tmp_path: Path, start_server: 
     server = serve(start_server, home)
     for room, here in zip(rooms, ("team/plans", "room~20a"), strict=True):
         old = await NodeClient(node, f"before {room}", 0).state()
-        fresh = await node.open(f"fresh {room}", server.ws_url, here)
-        await fresh.wait("synced")
-        assert (await fresh.state()).content == old.content
-        returned = await with_copy(node, f"returned {room}", server.ws_url, here, old.update)
-        await eventually(partial(same, fresh, returned))
-        text = str((await fresh.content())["text"])
-        assert text.count("Written before.") == 1
-        assert text.count("was away.") == 1
+        await goes_on(node, server, here, old)
 
 
 def holds(database: Path, room: str, vector: dict[int, int]) -> bool:
     with sqlite3.connect(database) as connection:
         row = connection.execute("SELECT data FROM documents WHERE name = ?", (room,)).fetchone()
     return row is not None and LiveDocument([bytes(row[0])]).clocks == vector
-
-
-async def same(one: NodeClient, other: NodeClient) -> bool:
-    return (await one.state()).replica == (await other.state()).replica
 
 
 async def test_what_was_written_in_between_comes_with_the_next_import(home: Home, node: Node, tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ async def test_what_was_written_in_between_comes_with_the_next_import(home: Home
         with hocuspocus(database) as url:
             client = await provide(node, day, url, "diary")
             await client.wait("synced")
-            await client.edit(*write(f"{day}. "))
+            await client.edit(typing(f"{day}. "))
             await client.saved()
             await client.close()
         moved = await home.move("hocuspocus-sqlite", database)
@@ -114,21 +116,60 @@ async def test_y_websocket(home: Home, node: Node, tmp_path: Path, start_server:
         client = await node.open("before", url, "room a", version=2)
         await client.wait("synced")
         await client.edit_randomly(seed=3, count=60)
-        await client.edit(*write("Written before. "))
+        await client.edit(typing("Written before. "))
         await eventually(lambda: written("Written before. "))
         await client.disconnect()
     moved = await home.move("y-leveldb", directory)
     # Its server knew it by its address, room%20a; whoever asks ours for that asks for "room a".
     assert (moved.documents, moved.faults, moved.renamed) == (1, [], [("room a", "room~20a")])
 
-    server = serve(start_server, home)
+    await goes_on(node, serve(start_server, home), "room~20a", await client.state())
+
+
+@pytest.mark.parametrize("kind", ["ystore-sqlite", "ystore-file"])
+async def test_pycrdt_websocket(kind: str, home: Home, node: Node, tmp_path: Path, start_server: StartServer) -> None:
+    path, name = tmp_path / "stores", "json:notebook:1"
+    store = store_of(kind, path, name)
+
+    async def stored(vector: dict[int, int]) -> bool:
+        try:
+            return LiveDocument([update async for update, *_ in store.read()]).clocks == vector
+        except YDocNotFound:
+            return False
+
+    with pycrdt_websocket(kind, path) as url:
+        client = await node.open("before", url, name)
+        await client.wait("synced")
+        await client.edit_randomly(seed=5, count=60)
+        await client.edit(typing("Written before. "))
+        old = await client.state()
+        async with store:
+            await eventually(partial(stored, old.state_vector))
+        await client.disconnect()
+    moved = await home.move(kind, path)
+    assert (moved.documents, moved.faults) == (1, [])
+    assert moved.updates > 1, "its updates came as one"
+    await goes_on(node, serve(start_server, home), name, old)
+
+
+@pytest.mark.parametrize("kind", ["y-sweet", "files"])
+async def test_what_a_client_has_a_copy_of(
+    kind: str, home: Home, node: Node, tmp_path: Path, start_server: StartServer
+) -> None:
+    """y-sweet's server cannot be had here: its file is written as its source does, and its client is the real one."""
+    path = tmp_path / "store"
+    (path / "notes").mkdir(parents=True)
+    client = await node.open("before", "ws://127.0.0.1:9", "notes", connect=False)
+    await client.edit_randomly(seed=9, count=60)
+    await client.edit(typing("Written before. "))
     old = await client.state()
-    fresh = await node.open("fresh", server.ws_url, "room~20a")
-    await fresh.wait("synced")
-    assert (await fresh.state()).content == old.content
-    returned = await with_copy(node, "returned", server.ws_url, "room~20a", old.update)
-    await eventually(partial(same, fresh, returned))
-    assert str((await fresh.content())["text"]).count("Written before.") == 1
+    if kind == "y-sweet":
+        (path / "notes" / "data.ysweet").write_bytes(ysweet([old.update]))
+    else:
+        (path / "notes.yjs").write_bytes(old.update)
+    moved = await home.move(kind, path)
+    assert (moved.documents, moved.faults) == (1, [])
+    await goes_on(node, serve(start_server, home), "notes", old, sweet=kind == "y-sweet")
 
 
 @pytest.mark.parametrize("write_buffer_size", [4096, 4 * 1024 * 1024], ids=["many tables", "one log"])
