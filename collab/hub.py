@@ -286,15 +286,26 @@ class Hub:
         finally:
             replica.close()
 
-    async def serve(self, grant: Grant, channel: Channel) -> None:
+    async def serve(
+        self, grant: Grant, channel: Channel, begun: Callable[[Session], object] = lambda _session: None
+    ) -> None:
         """Let whoever is at the other end of a channel of pycrdt's take part, until it ends.
+
+        Args:
+            begun: is given the session, whose grant may change (`Session.regrant`) or end (`Session.end`) meanwhile.
 
         Raises:
             As `open`; CollabError: the session was ended for this.
         """
         room = await self.open(grant)
         connection = ChannelConnection(channel, self._unframe)
-        await connection.run(lambda dialect: self.attach(room, grant, connection, dialect))
+
+        def attach(dialect: Dialect) -> Session:
+            session = self.attach(room, grant, connection, dialect)
+            begun(session)
+            return session
+
+        await connection.run(attach)
 
     async def apply(self, grant: Grant, update: bytes) -> Seq:
         """Apply one Yjs v1 update and return after the commit.

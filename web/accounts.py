@@ -12,7 +12,7 @@ from web.bearer import OVER, OurTokens, is_over, sign_in_visitor, standing_of, t
 from web.cookies import read_cookie
 from web.minting import Kind, Mint
 from web.recorder import Recorder
-from web.visitor import Standing, Visitor, address_of
+from web.visitor import Found, Standing, Visitor, address_of
 
 _ENDED = "you are not signed in any more"
 
@@ -48,7 +48,7 @@ class Accounts:
 
     async def standing(self, visitor: Visitor, document: DocumentId) -> Standing:
         (found,) = await self.again([(visitor, document)])
-        if isinstance(found, NotAuthenticated):
+        if not isinstance(found, Standing):
             raise found
         return found
 
@@ -59,7 +59,7 @@ class Accounts:
             return True
         return (visitor.scope_role(document) or 0) >= Role.EDITOR
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         claims = [Claim(document, visitor.sign_in_digest, visitor.token_digest) for visitor, document in seats]
         findings = await self._database.access.look(claims)
         return [_verdict(*seat, finding) for seat, finding in zip(seats, findings, strict=True)]

@@ -6,9 +6,8 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from collab.companions import ROLE_IN_COMPANION, commented_by
-from collab.errors import NotAuthenticated
 from collab.types import DocumentId, Role
-from web.visitor import Authority, Standing, Visitor
+from web.visitor import Authority, Found, Standing, Visitor
 
 
 class WithComments:
@@ -30,13 +29,13 @@ class WithComments:
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return commented_by(document) is None and await self._authority.may_create(visitor, document)
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         bases = [commented_by(document) for _, document in seats]
         asked = [(visitor, base or document) for (visitor, document), base in zip(seats, bases, strict=True)]
         found = await self._authority.again(asked)
         return [
-            standing if base is None or isinstance(standing, NotAuthenticated) else _in_companion(standing)
-            for standing, base in zip(found, bases, strict=True)
+            _in_companion(each) if base is not None and isinstance(each, Standing) else each
+            for each, base in zip(found, bases, strict=True)
         ]
 
 

@@ -7,15 +7,16 @@ app = Starlette(routes=[Mount("/collab", coscribe)], lifespan=coscribe.lifespan)
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pycrdt import Channel
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from collab.errors import NotAuthenticated
+from collab.errors import NotAuthenticated, StoreUnavailable
 from collab.hub import Hub
 from collab.replica import Replica
 from collab.types import DocumentId, Grant, Role, parse_document_id
@@ -24,11 +25,14 @@ from storage.people import check_user_id
 from web.app import create_app
 from web.doctor import check_directory
 from web.opening import open_current
+from web.security import Action
 from web.settings import Settings
 from web.state import State
-from web.visitor import Standing, Visitor, address_of
+from web.visitor import Found, Standing, Visitor, address_of
 
 __all__ = ["Embedded", "Person", "Role", "Settings"]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +149,40 @@ class Embedded:
         """
         return self.hub.join(_grant(parse_document_id(document), person, role))
 
-    async def serve(self, document: str, person: Person, channel: Channel, role: Role = Role.EDITOR) -> None:
-        """Let whoever is at the other end of a channel of pycrdt's take part as `person`, until it ends.
+    async def serve(self, document: str, person: Person, channel: Channel) -> None:
+        """Let whoever is at the other end of a channel of pycrdt's take part as `person`, until it ends. What they may
+        do is asked as with a WebSocket, and asked again.
 
         Raises:
             ValueError: there can be no document of this name.
+            PermissionDenied, NotAuthenticated: they may not open it, or may not any more.
             CollabError: the document cannot be opened, or was closed.
         """
-        await self.hub.serve(_grant(parse_document_id(document), person, role), channel)
+        state, visitor = self._running(), _visitor(person)
+        watch, moment = state["watch"], state["watch"].moment
+        grant, standing = await state["door"].admit_known(visitor, parse_document_id(document), Action.CONNECT)
+        with ExitStack() as stack:
+            await self.hub.serve(
+                grant, channel, lambda session: stack.callback(watch.seat(session, visitor, standing, moment).closed)
+            )
 
     def changed(self, *, document: str | None = None, person_id: str | None = None) -> None:
         """Ask for roles again at once: those in a document, those of a person, or all."""
         watched = None if document is None else parse_document_id(document)
         self._running()["watch"].news(document=watched, user_id=person_id)
+
+
+def _visitor(person: Person, address: str | None = None) -> Visitor:
+    check_user_id(person.id)
+    return Visitor(
+        person.id,
+        person.name,
+        by="jwt",
+        known=True,
+        administrator=person.administrator,
+        expires_at=person.expires_at,
+        address=address,
+    )
 
 
 def _grant(document: DocumentId, person: Person, role: Role) -> Grant:
@@ -175,19 +200,8 @@ class _Application:
         self._role = role
 
     async def identify(self, connection: HTTPConnection[Any]) -> Visitor:
-        person = await self._who(connection)
-        if person is None:
-            return Visitor(None, None, address=address_of(connection))
-        check_user_id(person.id)
-        return Visitor(
-            person.id,
-            person.name,
-            by="jwt",
-            known=True,
-            administrator=person.administrator,
-            expires_at=person.expires_at,
-            address=address_of(connection),
-        )
+        person, address = await self._who(connection), address_of(connection)
+        return Visitor(None, None, address=address) if person is None else _visitor(person, address)
 
     async def standing(self, visitor: Visitor, document: DocumentId) -> Standing:
         if visitor.user_id is None:
@@ -201,10 +215,15 @@ class _Application:
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return (await self.standing(visitor, document)).may_create
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         return [await self._again(visitor, document) for visitor, document in seats]
 
-    async def _again(self, visitor: Visitor, document: DocumentId) -> Standing | NotAuthenticated:
+    async def _again(self, visitor: Visitor, document: DocumentId) -> Found:
         if visitor.expires_at is not None and visitor.expires_at <= time.time():
             return NotAuthenticated("your sign-in has expired")
-        return await self.standing(visitor, document)
+        try:
+            return await self.standing(visitor, document)
+        except Exception as error:
+            # Of one person: that must not keep the others' from being looked at.
+            log.error("the application could not say what somebody may do", document=document, exc_info=error)
+            return StoreUnavailable("what you may do could not be found out")

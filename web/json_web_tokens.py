@@ -27,7 +27,7 @@ from web.bearer import OurTokens, standing_of, token_of
 from web.cookies import read_cookie
 from web.key_set import Key, KeySet
 from web.settings import Settings
-from web.visitor import Scope, Standing, Visitor, address_of, check_pattern
+from web.visitor import Found, Scope, Standing, Visitor, address_of, check_pattern
 
 LEEWAY_SECONDS: Final = 30
 _CHARACTERS_MAX: Final = 8192
@@ -128,14 +128,14 @@ class JsonWebTokens:
 
     async def standing(self, visitor: Visitor, document: DocumentId) -> Standing:
         (found,) = await self.again([(visitor, document)])
-        if isinstance(found, NotAuthenticated):
+        if not isinstance(found, Standing):
             raise found
         return found
 
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return visitor.known and (_role(visitor, document) or 0) >= Role.EDITOR
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         ours = [(v, document) for v, document in seats if v.token_digest is not None]
         found = await self._database.access.look([Claim(d, token=v.token_digest) for v, d in ours]) if ours else []
         findings = dict(zip(map(id, (visitor for visitor, _ in ours)), found, strict=True))

@@ -19,13 +19,13 @@ import httpx2
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from collab.errors import NotAuthenticated, StoreUnavailable
+from collab.errors import StoreUnavailable
 from collab.types import DocumentId, Role
 from storage.engine import Database
 from web.bearer import token_of
 from web.opening import open_current
 from web.settings import Settings
-from web.visitor import Authority, Standing, Visitor, address_of
+from web.visitor import Authority, Found, Standing, Visitor, address_of
 
 _FILE = "operator.json"
 _SECONDS = 30.0
@@ -60,7 +60,7 @@ class WithOperator:
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return _is_operator(visitor) or await self._authority.may_create(visitor, document)
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         # The operator's sockets, if there ever were any, live as long as the server does.
         others = iter(await self._authority.again([seat for seat in seats if not _is_operator(seat[0])]))
         return [Standing(Role.OWNER) if _is_operator(visitor) else next(others) for visitor, _ in seats]

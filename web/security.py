@@ -216,7 +216,7 @@ class Door:
     async def roles(self, visitor: Visitor, documents: Sequence[DocumentId]) -> list[Role | None]:
         """What somebody who was welcomed may do with each of these documents."""
         found = await self._in_time(self._authority.again([(visitor, document) for document in documents]))
-        return [None if isinstance(standing, NotAuthenticated) else standing.role for standing in found]
+        return [standing.role if isinstance(standing, Standing) else None for standing in found]
 
     def may(self, grant: Grant, action: Action) -> bool:
         """Whether somebody whom the door let through for one action may do another one."""

@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from starlette.requests import HTTPConnection
 
-from collab.errors import NotAuthenticated
+from collab.errors import NotAuthenticated, StoreUnavailable
 from collab.types import DocumentId, Role
 from storage.accounts import Account, SignIn
 from storage.audit_log import Actor
@@ -62,6 +62,10 @@ class Standing:
     """Seconds since 1970 at which this has to be looked at again."""
 
 
+Found: TypeAlias = Standing | NotAuthenticated | StoreUnavailable
+"""What comes of looking again: the credential may count for nothing any more, or nobody can say just now."""
+
+
 class Authority(Protocol):
     """Knows people and their roles; one for each way of signing in."""
 
@@ -85,8 +89,12 @@ class Authority(Protocol):
         """Whether `visitor` may create a document of this name."""
         ...
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
-        """`standing` of each, as of now: whether the credential still counts, too."""
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
+        """`standing` of each, as of now: whether the credential still counts, too.
+
+        Raises:
+            StoreUnavailable: of none of them.
+        """
         ...
 
 
@@ -104,7 +112,7 @@ class Nobody:
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return False
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         return [NotAuthenticated("sign-in is required") for _ in seats]
 
 
@@ -122,7 +130,7 @@ class Everybody:
     async def may_create(self, visitor: Visitor, document: DocumentId) -> bool:
         return True
 
-    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[tuple[Visitor, DocumentId]]) -> list[Found]:
         return [_EVERYTHING for _ in seats]
 
 

@@ -3,7 +3,7 @@
     W1  What is taken away is taken away from open sockets too: within a second of an event on this server, of the
         moment at which a credential or link expires, and of a change by another server of the same database.
     W2  Whatever was heard of or not, every socket is looked at again every `recheck_seconds`.
-    W3  While the database cannot say, nothing changes.
+    W3  While the database, or the application that this is embedded in, cannot say, nothing changes.
     W4  A message costs nothing here: the transport calls the session itself.
     W5  A document that went into the bin is closed on every server of the database, by the same news.
 
@@ -21,13 +21,13 @@ from dataclasses import replace
 import structlog
 
 from collab.companions import commented_by
-from collab.errors import CollabError, NotAuthenticated, PermissionDenied, StoreError
+from collab.errors import CollabError, NotAuthenticated, PermissionDenied, StoreError, StoreUnavailable
 from collab.session import Session
 from collab.types import DocumentId
 from storage.credentials import SqlCredentials
 from web.settings import Settings
 from web.throttle import TooManyRequests
-from web.visitor import Authority, Standing, Visitor
+from web.visitor import Authority, Found, Standing, Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -229,10 +229,12 @@ class Watch:
             # Others get their turn: a thousand sockets may be due at once.
             await asyncio.sleep(0)
 
-    def _apply(self, seat: Seat, found: Standing | NotAuthenticated) -> None:
+    def _apply(self, seat: Seat, found: Found) -> None:
         session = seat.session
         if isinstance(found, NotAuthenticated):
             self._end(seat, found)
+        elif isinstance(found, StoreUnavailable):
+            seat.due = time.time() + _NEWS_SECONDS  # Rule W3.
         elif found.role is None:
             self._end(seat, PermissionDenied("you may not open this document any more"))
         else:

@@ -152,6 +152,14 @@ async def test_a_channel_takes_part(tmp_path: Path) -> None:
             await eventually(lambda: str(bob["text"]) == "Hello")
             bob["text"] += " Ann"
             await eventually(lambda: str(ann["text"]) == "Hello Ann")
+            address = url.replace("http", "ws", 1) + "/board/eve"
+            websocket: AsyncWebSocketSession
+            async with aconnect_ws(address, client) as websocket:
+                await websocket.receive_bytes()
+                (await client.delete("/board/eve")).raise_for_status()
+                with pytest.raises(WebSocketDisconnect) as closed:
+                    await read_to_the_end(websocket)
+                assert closed.value.code == 4403
 
 
 def test_a_program_without_a_server(tmp_path: Path) -> None:

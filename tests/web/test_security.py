@@ -13,7 +13,7 @@ from collab.errors import NotAuthenticated, PermissionDenied
 from collab.types import DocumentId, Grant, Role
 from web.security import Action, Door
 from web.settings import Settings
-from web.visitor import Standing, Visitor
+from web.visitor import Found, Standing, Visitor
 
 HERE = "127.0.0.1:8000"
 NETWORK = {"host": "0.0.0.0", "auth_none_on_network": True}
@@ -231,7 +231,7 @@ class Readers:
     async def may_create(self, visitor: Visitor, document: str) -> bool:
         return False
 
-    async def again(self, seats: Any) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: Any) -> list[Found]:
         return [await self.standing(*seat) for seat in seats]
 
 

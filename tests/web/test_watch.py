@@ -13,7 +13,7 @@ from collab.types import Grant, Role, parse_document_id
 from tests.support import eventually
 from web.settings import Settings
 from web.throttle import TooManyRequests
-from web.visitor import Standing, Visitor
+from web.visitor import Found, Standing, Visitor
 from web.watch import Places, Seat, Watch
 
 PLANS = parse_document_id("plans")
@@ -43,11 +43,11 @@ class FakeSession:
 
 class FakeAuthority:
     def __init__(self) -> None:
-        self.answer: Standing | NotAuthenticated = Standing(Role.EDITOR)
+        self.answer: Found = Standing(Role.EDITOR)
         self.failure: StoreUnavailable | None = None
         self.asked = 0
 
-    async def again(self, seats: list[Any]) -> list[Standing | NotAuthenticated]:
+    async def again(self, seats: list[Any]) -> list[Found]:
         self.asked += len(seats)
         if self.failure is not None:
             raise self.failure
