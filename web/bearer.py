@@ -31,12 +31,13 @@ _GONE = "the token is unknown, has expired or was revoked"
 
 
 def token_of(connection: HTTPConnection[Any]) -> str | None:
-    """The token of a request: from `Authorization: Bearer`, or from `?token=` of a WebSocket, whose clients often can
-    send nothing else. Of other requests the query is not looked at: they have headers.
+    """The token of a request: from `Authorization: Bearer` (Jupyter's clients say `token`), or from `?token=` of a
+    WebSocket, whose clients often can send nothing else. Of other requests the query is not looked at: they have
+    headers.
 
     Raises:
         HTTPException: 400, there are two.
-        NotAuthenticated: another scheme than Bearer.
+        NotAuthenticated: another scheme.
     """
     given = [_bearer(header) for header in connection.headers.getlist("authorization")]
     if connection.scope["type"] == "websocket" and connection.scope["query_string"]:
@@ -50,7 +51,7 @@ def token_of(connection: HTTPConnection[Any]) -> str | None:
 
 def _bearer(header: str) -> str:
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() not in ("bearer", "token"):
         raise NotAuthenticated("only Bearer tokens are taken here")
     return token.strip()
 

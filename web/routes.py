@@ -15,6 +15,7 @@ from web.api import (
     imports,
     invitations,
     jobs,
+    jupyter,
     me,
     people,
     retention,
@@ -45,6 +46,14 @@ def routes(static: StaticFiles | None) -> list[BaseRoute]:
         *_people(),
         *_administration(),
         *_y_sweet(static),
+        Resource(
+            "/api/collaboration/session/{path:path}",
+            PUT=Welcomed(
+                Rank.KNOWN,
+                jupyter.open_session,
+                Spec("Jupyter: the document of a file", {200: jupyter.Opened}, jupyter.Opening),
+            ),
+        ),
         Resource("/api/openapi.json", GET=Public(described.read)),
         Resource("/healthz", GET=Public(health.live)),
         Resource("/readyz", GET=Public(health.ready)),

@@ -7,6 +7,7 @@ document in its address needs no more; one that has many on a socket needs an en
 from typing import Final
 from urllib.parse import unquote
 
+from collab.dialects.jupyter import JUPYTER
 from collab.dialects.y_partyserver import Y_PARTYSERVER
 from collab.dialects.y_sweet import Y_SWEET
 from collab.dialects.y_websocket import Y_WEBSOCKET
@@ -39,4 +40,5 @@ SOCKETS: Final = (
     Socket("/ws/{document:path}", Action.CONNECT, speaking(Y_WEBSOCKET)),
     Socket("/d/{document}/ws/{again:path}", Action.CONNECT, speaking(Y_SWEET), _named_twice),
     Socket("/parties/{party}/{room:path}", Action.CONNECT, speaking(Y_PARTYSERVER), _room_of_party),
+    Socket("/api/collaboration/room/{document:path}", Action.CONNECT, speaking(JUPYTER)),
 )

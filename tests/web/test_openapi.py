@@ -44,7 +44,8 @@ def test_every_operation_of_the_api_is_described() -> None:
         if isinstance(route, Resource) and route.path.startswith("/api/") and route.path != "/api/openapi.json":
             for method, operation in route.operations.items():
                 assert not isinstance(operation, Public)
-                assert (method.lower(), route.path) in described, f"{method} {route.path} has no Spec"
+                path = route.path.replace(":path", "")
+                assert (method.lower(), path) in described, f"{method} {path} has no Spec"
 
 
 def test_operations_have_names_of_their_own() -> None:

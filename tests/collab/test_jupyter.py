@@ -1,0 +1,102 @@
+"""The Jupyter dialect over a room in memory: what "save" is answered, and when."""
+
+import json
+
+import pytest
+
+from collab.codec import Reader, write_var_string, write_var_uint
+from collab.dialects.jupyter import JUPYTER
+from collab.types import Role
+from tests.collab.pairs import MemoryConnection, Peer, World
+
+
+def save(number: int) -> bytes:
+    return b"\x02" + write_var_string("save") + write_var_uint(number)
+
+
+class Client(Peer):
+    def attach(self) -> "Client":
+        self.connection = MemoryConnection()
+        self.session = JUPYTER.session(self.world.room, self.grant, self.connection)
+        self.world.room.attach(self.session)
+        self.send(JUPYTER.sync_step_1(self.doc.get_state()))
+        return self
+
+    def answers(self) -> list[tuple[int, str]]:
+        """To its saves, since this was last asked."""
+        raw = [message for message in self.connection.inbox if message[0] == 2 and message[1] != 0]
+        self.pull()
+        said = [json.loads(Reader(message[1:]).var_string()) for message in raw]
+        assert all(each["type"] == "save" for each in said)
+        return [(each["responseTo"], each["status"]) for each in said]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.rule("J1")
+def test_a_save_succeeds_after_the_commit_and_not_before(world: World) -> None:
+    client = Client(world).attach()
+    client.pull()
+    client.text += "a"
+    client.push()
+    client.send(save(300))
+    world.clock.advance(0.03)
+    assert client.answers() == []
+    world.log.commit(world.room)
+    assert client.answers() == [(300, "success")]
+    assert world.stored_text() == "a"
+
+
+@pytest.mark.rule("J2")
+def test_what_was_done_offline_and_is_not_here_is_not_saved(world: World) -> None:
+    client = Client(world)
+    client.text += "offline"
+    client.attach()
+    client.send(save(1))
+    assert client.answers() == [(1, "failed")]  # Its answer to sync step 1 brings the edit.
+    client.send(save(2))
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    assert client.answers() == [(2, "success")]
+    assert world.stored_text() == "offline"
+
+
+@pytest.mark.rule("J1")
+@pytest.mark.rule("J2")
+def test_a_reader_has_nothing_to_save_until_something_is_refused(world: World) -> None:
+    client = Client(world, role=Role.READER).attach()
+    client.pull()
+    client.send(save(1))
+    assert client.answers() == [(1, "success")]
+    client.text += "a"
+    client.push()
+    client.send(save(2))
+    assert client.answers() == [(2, "failed")]
+    assert client.refusals == 1 + 2  # `Peer` counts the answers, too.
+    assert world.log.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"\x02", 1007),
+        (b"\x02\x00", 1008),
+        (b"\x02\x05save", 1007),
+        (b"\x02\x04save", 1007),
+        (save(1) + b"\x00", 1007),
+        (b"\x02\x04save" + b"\xff" * 20, 1007),
+        (b"\x02\x02\xff\xfe\x01", 1007),
+        (b"\x02" + write_var_string("x" * 100_000), 1008),
+        (b"\x7d\x00", 1008),
+    ],
+    ids=lambda value: value[:8].hex() if isinstance(value, bytes) else "",
+)
+def test_nonsense_ends_the_session(world: World, message: bytes, code: int) -> None:
+    client, other = Client(world).attach(), world.peer()
+    client.pull()
+    client.send(message)
+    assert client.connection.close_code == code
+    assert other.connection.close_code is None
