@@ -289,8 +289,10 @@ class Session:
             return False
 
     def _receive_ack_request(self, payload: bytes) -> None:
-        if self.refused or not self.grant.may_write:
-            return
+        if not self.refused and self.grant.may_write:
+            self._acknowledge_when_saved(payload)
+
+    def _acknowledge_when_saved(self, payload: bytes) -> None:
         if self.held:
             self.acks.append(payload)
         elif self.batch is None:

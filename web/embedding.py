@@ -16,7 +16,7 @@ from pycrdt import Channel
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from collab.errors import NotAuthenticated, StoreUnavailable
+from collab.errors import NotAuthenticated, PermissionDenied, StoreUnavailable
 from collab.hub import Hub
 from collab.replica import Replica
 from collab.types import DocumentId, Grant, Role, parse_document_id
@@ -223,6 +223,10 @@ class _Application:
             return NotAuthenticated("your sign-in has expired")
         try:
             return await self.standing(visitor, document)
+        except NotAuthenticated as error:
+            return error
+        except PermissionDenied:
+            return Standing(None)
         except Exception as error:
             # Of one person: that must not keep the others' from being looked at.
             log.error("the application could not say what somebody may do", document=document, exc_info=error)

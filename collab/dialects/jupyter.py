@@ -71,10 +71,8 @@ class _JupyterSession(Session):
     def _receive_ack_request(self, payload: bytes) -> None:
         if self.refused or not self._answered:
             self.send(JUPYTER.answer(payload, "failed"))
-        elif not self.grant.may_write:
-            self._acknowledge(payload)
         else:
-            super()._receive_ack_request(payload)
+            self._acknowledge_when_saved(payload)
 
 
 JUPYTER = Jupyter()

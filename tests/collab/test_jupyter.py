@@ -1,6 +1,7 @@
 """The Jupyter dialect over a room in memory: what "save" is answered, and when."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,21 @@ def test_a_reader_has_nothing_to_save_until_something_is_refused(world: World) -
     assert client.answers() == [(2, "failed")]
     assert client.refusals == 1 + 2  # `Peer` counts the answers, too.
     assert world.log.submitted == []
+
+
+@pytest.mark.rule("J1")
+def test_who_may_not_write_any_more_is_told_what_became_of_what_they_wrote(world: World) -> None:
+    client = Client(world).attach()
+    client.pull()
+    client.text += "a"
+    client.push()
+    client.session.regrant(replace(client.grant, role=Role.READER))
+    client.answers()
+    client.send(save(1))
+    world.clock.advance(0.03)
+    assert client.answers() == []
+    world.log.commit(world.room)
+    assert client.answers() == [(1, "success")]
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,17 @@ class Application:
     """Its people's roles, and Coscribe in it."""
 
     def __init__(self, directory: Path) -> None:
-        self.roles: dict[str, Role | None] = {"ann": Role.EDITOR, "bob": Role.EDITOR}
+        self.roles: dict[str, Role | Exception | None] = {"ann": Role.EDITOR, "bob": Role.EDITOR}
         self.coscribe = Embedded(who=self.who, role=self.role, data_dir=directory)
 
     async def who(self, _connection: object) -> Person | None:
         return None
 
     async def role(self, person: Person, _document: str) -> Role | None:
-        return self.roles[person.id]
+        role = self.roles[person.id]
+        if isinstance(role, Exception):
+            raise role
+        return role
 
     @property
     def watch(self) -> Watch:
@@ -100,12 +103,13 @@ async def test_a_role_that_cannot_be_found_out_stays_and_keeps_nobodys_from_bein
     ]
     for channel in theirs:
         await channel.recv()
-    del application.roles["ann"]  # `role` raises KeyError.
+    application.roles["ann"] = ValueError("the application's database is away")
     application.coscribe.changed()
     application.set_role("bob", None)
     with pytest.raises(PermissionDenied):
         await asyncio.wait_for(serving[1], 5)
     assert not serving[0].done()
-    application.roles["ann"] = None  # It is asked again by itself.
+    # It is asked again by itself; and an application may say no in this way, too.
+    application.roles["ann"] = PermissionDenied("not any more")
     with pytest.raises(PermissionDenied):
         await asyncio.wait_for(serving[0], 5)
