@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from jupyter_nbmodel_client import NbModelClient, get_jupyter_notebook_websocket_url  # type: ignore[import-untyped]
+from jupyter_nbmodel_client import NbModelClient, get_jupyter_notebook_websocket_url
 from pycrdt import Array, Doc, Provider, Text
 
 from tests.interop.test_jupyter import connect, sources
