@@ -39,6 +39,8 @@ _PAUSE_SECONDS_MAX = 1.0
 _REST_SECONDS_MAX = 600.0
 """Of one document."""
 _LOOK_SECONDS = 60.0
+_FIRST_LOOK_SECONDS = 5.0
+"""After a start everybody comes back at once, and goes first."""
 _LOOK_MAX = 200
 _INLINE_ROWS = 200
 _INLINE_BYTES = 8 * 1024
@@ -81,7 +83,7 @@ class Indexer:
 
     async def run(self) -> None:
         """Until cancelled."""
-        looked_at = -_LOOK_SECONDS
+        looked_at = time.monotonic() - _LOOK_SECONDS + _FIRST_LOOK_SECONDS
         while True:
             now = time.monotonic()
             if now - looked_at >= _LOOK_SECONDS:
