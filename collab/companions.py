@@ -2,6 +2,7 @@
 other. It has no roles of its own: who may comment on a document may write in its companion, and nobody else.
 
 Rule N1: the name of a companion is its document's and a suffix. Nobody creates, shares or deletes one by itself.
+Rules N2 and N3: see `collab.comment_authors`.
 """
 
 from collections.abc import Mapping

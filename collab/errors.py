@@ -6,6 +6,7 @@
     │ ├ UnknownMessage     a message type the dialect does not know
     │ ├ MessageTooLarge    larger than a limit of Settings
     │ ├ BadFile            a file to be imported that is damaged, or not what it should be
+    │ ├ ForgedAuthor       a comment in somebody else's name
     │ ├ UnsafeUpdate       well-formed, but this server's CRDT cannot hold it
     │ └ LimitExceeded      well-formed, but more of it than a limit of Settings allows
     ├ AccessError        who sent it may not
@@ -66,6 +67,12 @@ class BadFile(ProtocolError):
 
 class UnsafeUpdate(ProtocolError):
     """Well-formed, but it would cut what must stay whole, for instance half an emoji off a text."""
+
+    close_code = 1008
+
+
+class ForgedAuthor(ProtocolError):
+    """A comment that says somebody else wrote it than who sent it."""
 
     close_code = 1008
 

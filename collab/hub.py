@@ -307,15 +307,18 @@ class Hub:
 
         await connection.run(attach)
 
-    async def apply(self, grant: Grant, update: bytes) -> Seq:
+    async def apply(self, grant: Grant, update: bytes, *, copies: bool = False) -> Seq:
         """Apply one Yjs v1 update and return after the commit.
+
+        Args:
+            copies: it was made here, of what others wrote.
 
         Returns:
             The seq of the row that holds it; for an update without news, a seq at which it is already held.
 
         Raises:
-            PermissionDenied, MalformedMessage, LimitExceeded, MessageTooLarge, UpdateGap, ClientIdInUse,
-            DocumentNotFound, StoreUnavailable, RoomClosed.
+            PermissionDenied, MalformedMessage, ForgedAuthor, LimitExceeded, MessageTooLarge, UpdateGap,
+            ClientIdInUse, DocumentNotFound, StoreUnavailable, RoomClosed.
         """
         if not grant.may_write:
             raise PermissionDenied(READ_ONLY)
@@ -331,7 +334,7 @@ class Hub:
             else:
                 saved.set_result(outcome)
 
-        room.apply(grant, update, scanned, when_done)
+        room.apply(grant, update, scanned, when_done, copies=copies)
         return await saved
 
     async def state(self, grant: Grant) -> bytes:

@@ -18,10 +18,13 @@ from typing import Protocol
 
 from collab.awareness import AwarenessTable, decode_awareness
 from collab.client_ids import ClientIds
+from collab.comment_authors import forgers, without
 from collab.committer import Batch, MergedState, Outcome, merge_runs
+from collab.companions import commented_by
 from collab.errors import (
     ClientIdInUse,
     CollabError,
+    ForgedAuthor,
     LimitExceeded,
     MalformedMessage,
     MessageTooLarge,
@@ -46,6 +49,7 @@ from collab.waiting import Waiting
 
 _PROBE_SECONDS = 2.0
 _UNSAFE = "the update would cut a character or a value in two, which this server cannot store"
+NOT_YOURS = "the update adds a comment in somebody else's name"
 _DUTY = 3.0
 """Under load a room rests for this many times what its last flushes cost, so that flushing never saturates it."""
 _REPEATS_BYTES = 512
@@ -127,6 +131,7 @@ class Room:
         self.sessions: set[Session] = set()
         self.closed: CollabError | None = None
         self.reloading = False
+        self._holds_comments = commented_by(document) is not None
         self._host = host
         self._clock = clock
         self._fanout = FanOut(frame)
@@ -268,9 +273,11 @@ class Room:
         """Accept or hold one scanned update of somebody who may write.
 
         Raises:
-            LimitExceeded, MessageTooLarge, StoreUnavailable: it cannot be taken; the session ends.
+            ForgedAuthor, LimitExceeded, MessageTooLarge, StoreUnavailable: it cannot be taken; the session ends.
         """
         self.stats.updates_received += 1
+        if self._holds_comments:
+            payload, scanned = self._by_their_authors(session, payload, scanned, from_sync)
         ranges = scanned.ranges
         if len(ranges) == 1 and not from_sync and not scanned.levels:
             client, start, end = ranges[0]
@@ -293,6 +300,28 @@ class Room:
                         self._schedule()
                 return
         self._receive_any(session, payload, scanned, from_sync)
+
+    def _by_their_authors(
+        self, session: Session, payload: bytes, scanned: ScannedUpdate, from_sync: bool
+    ) -> tuple[bytes, ScannedUpdate]:
+        """What of an update may be taken (rules N2 and N3 of `collab.comment_authors`).
+
+        Raises:
+            ForgedAuthor: nothing.
+            UpdateGap: nothing yet.
+        """
+        if not self.live.brings_news(scanned):
+            return payload, scanned
+        clients = forgers(payload, self.live.clocks, session.grant.user_id)
+        if not clients:
+            return payload, scanned
+        if not from_sync:
+            raise ForgedAuthor(NOT_YOURS)
+        payload = without(payload, clients)
+        scanned = scan_update(payload)
+        if not self.live.attaches(scanned):
+            raise UpdateGap("your edits build on a comment that its author has not sent yet")
+        return payload, scanned
 
     def receive_known(self, session: Session) -> None:
         """Accept an update that the document is known to hold, though perhaps not committed yet."""
@@ -321,15 +350,29 @@ class Room:
     def _may_repeat(payload: bytes, scanned: ScannedUpdate) -> bool:
         return scanned.deletes and (bool(scanned.ranges) or len(payload) >= _REPEATS_BYTES)
 
-    def apply(self, grant: Grant, payload: bytes, scanned: ScannedUpdate, when_done: Callable[[Outcome], None]) -> None:
+    def apply(
+        self,
+        grant: Grant,
+        payload: bytes,
+        scanned: ScannedUpdate,
+        when_done: Callable[[Outcome], None],
+        *,
+        copies: bool = False,
+    ) -> None:
         """Accept one scanned update of somebody without a connection. `when_done` is called after the commit.
 
+        Args:
+            copies: it was made here, of what others wrote.
+
         Raises:
+            ForgedAuthor: it adds a comment in another's name.
             UpdateGap: it builds on edits the document does not have.
             ClientIdInUse: it adds edits under a client id that an open connection owns.
             MalformedMessage, MessageTooLarge, StoreUnavailable, RoomClosed.
         """
         self._check_live()
+        if self._holds_comments and not copies and forgers(payload, self.live.clocks, grant.user_id):
+            raise ForgedAuthor(NOT_YOURS)
         if self._ids.others(None, scanned, self.live.clocks):
             raise ClientIdInUse("the update adds edits under a client id that a connected client uses")
         if not self.live.attaches(scanned):

@@ -6,9 +6,9 @@ Rule L10: a chunk of the index is kept whole or not at all, once, and only where
 import asyncio
 import zlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, select, union, union_all, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert as insert_rows
 
@@ -25,7 +25,7 @@ from collab.history.ports import (
     Version,
 )
 from collab.types import DocumentId, Seq
-from storage.people import People
+from storage.people import CACHE_ENTRIES_MAX, People
 from storage.rows import find_document, lock_heads
 from storage.tables import (
     accounts,
@@ -44,6 +44,16 @@ from storage.transactions import Transactions
 T = TypeVar("T")
 
 VERSION_NAME_CHARACTERS_MAX = 200
+NAME_CHARACTERS_MAX = 200
+"""Of what another product calls somebody; the rest is cut off."""
+
+
+class Writer(NamedTuple):
+    """Somebody who has written in a document."""
+
+    user_id: str
+    name: str
+    guest: bool
 
 
 class SqlHistory:
@@ -52,6 +62,8 @@ class SqlHistory:
     def __init__(self, transactions: Transactions, *, now_ms: Callable[[], int]) -> None:
         self._transactions = transactions
         self._people = People(transactions)
+        self._names: dict[str, str] = {}
+        """Those that are known to be stored."""
         self._now_ms = now_ms
 
     async def extent(self, document: DocumentId) -> Extent:
@@ -280,10 +292,54 @@ class SqlHistory:
         return await self._transactions.read(work)
 
     async def names(self, user_ids: Collection[str]) -> dict[str, str]:
-        """How people with an account are called."""
-        chosen = select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(user_ids))
+        """How people are called: those with an account, and those whom another product knows."""
+        chosen = union_all(
+            select(people.c.external_id, people.c.name).where(
+                people.c.external_id.in_(user_ids), people.c.name.is_not(None)
+            ),
+            select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(user_ids)),
+        )
         found = await self._transactions.read(lambda connection: connection.execute(chosen).all())
-        return {row.id: row.name for row in found}
+        return {row[0]: row[1] for row in found}
+
+    async def remember_name(self, user_id: str, name: str) -> None:
+        """What another product says that somebody is called.
+
+        Raises:
+            ValueError: the id cannot be stored.
+        """
+        name = name.encode(errors="replace").decode().replace("\0", "")[:NAME_CHARACTERS_MAX]
+        # Who was erased since is somebody new.
+        if self._names.get(user_id) == name and user_id in self._transactions.interned:
+            return
+        pk = await self._person(user_id)
+        news = update(people).where(people.c.pk == pk, people.c.name.is_distinct_from(name)).values(name=name)
+        await self._transactions.write(lambda connection: connection.execute(news))
+        if len(self._names) >= CACHE_ENTRIES_MAX:
+            self._names.clear()
+        self._names[user_id] = name
+
+    async def writers(self, document: DocumentId) -> list[Writer]:
+        """Everybody who has written in a document and is still known."""
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            found = find_document(connection, document)
+            if found is None:
+                return []
+            # Rows that were thinned out have no author any more; who used which client id is kept.
+            wrote = union(
+                *(
+                    select(table.c.person_pk).where(table.c.document_pk == found.pk)
+                    for table in (updates, history_clients)
+                )
+            )
+            known = select(
+                people.c.external_id, func.coalesce(accounts.c.name, people.c.name).label("name"), accounts.c.guest
+            ).outerjoin(accounts, accounts.c.id == people.c.external_id)
+            return connection.execute(known.where(people.c.pk.in_(wrote)).order_by(people.c.pk)).all()
+
+        rows = await self._transactions.read(work)
+        return [Writer(row.external_id, row.name, bool(row.guest)) for row in rows if row.name is not None]
 
     async def _person(self, user_id: str | None) -> int | None:
         return None if user_id is None else (await self._people.intern([user_id]))[user_id]

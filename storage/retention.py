@@ -325,7 +325,7 @@ def _erase(person: str, alias: str, by: Actor, now_ms: int, connection: Connecti
         delete_account(connection, account.pk, administrator=account.administrator)
     author = select(people.c.pk).where(people.c.external_id == person)
     connection.execute(delete(stars).where(stars.c.person_pk.in_(author)))
-    connection.execute(update(people).where(people.c.external_id == person).values(external_id=alias))
+    connection.execute(update(people).where(people.c.external_id == person).values(external_id=alias, name=None))
     for pk, user_id, user_name, address, details in _entries(connection, words):
         theirs = user_id == person or (user_id is None and user_name in words)
         values = {

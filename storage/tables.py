@@ -61,6 +61,8 @@ people = Table(
     metadata,
     Column("pk", Integer, primary_key=True),
     Column("external_id", BYTEWISE_TEXT, nullable=False, unique=True),
+    # Of somebody without an account here: what another product last said that they are called.
+    Column("name", Text),
 )
 
 # The wide columns come first: PostgreSQL would pad between them otherwise. Without a rowid, SQLite keeps the rows in

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from web.api import (
     audit,
+    comments,
     content,
     documents,
     exports,
@@ -158,6 +159,14 @@ def _documents() -> list[BaseRoute]:
         Resource(
             f"{document}/files/{{file}}",
             GET=Granted(Action.READ, files.read_file, Spec("An image of a document", {200: "*/*"})),
+        ),
+        Resource(
+            f"{document}/comments/people",
+            GET=Granted(
+                Action.READ,
+                comments.list_commenters,
+                Spec("Who has commented on a document", {200: comments.Commenters}),
+            ),
         ),
         Resource(
             f"{document}/updates",

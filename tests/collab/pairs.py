@@ -152,7 +152,7 @@ class Peer:
         self.awareness: list[bytes] = []
         self._remote = False
         self._subscription = self.doc.observe(self._observe)
-        self.grant = Grant(DOCUMENT, role, user)
+        self.grant = Grant(world.room.document, role, user)
 
     def _observe(self, event: object) -> None:
         if not self._remote:
@@ -222,12 +222,14 @@ class Peer:
 class World:
     """One room, its clock and its log."""
 
-    def __init__(self, loaded: LoadedDocument = EMPTY, limits: RoomLimits | None = None) -> None:
+    def __init__(
+        self, loaded: LoadedDocument = EMPTY, limits: RoomLimits | None = None, document: DocumentId = DOCUMENT
+    ) -> None:
         self.clock = ManualClock()
         self.log = MemoryLog()
         self.stats = Stats()
         self.room = Room(
-            DOCUMENT,
+            document,
             loaded,
             self.log,
             clock=self.clock,

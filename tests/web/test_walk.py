@@ -49,6 +49,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/documents/{document}/history/export"): EDITORS,
     ("POST", "/api/documents/{document}/files"): EDITORS,
     ("GET", "/api/documents/{document}/files/{file}"): READERS,
+    ("GET", "/api/documents/{document}/comments/people"): READERS,
     ("GET", "/api/documents/{document}/updates"): READERS,
     ("POST", "/api/documents/{document}/updates"): EDITORS,
     ("POST", "/doc/new"): PEOPLE,

@@ -173,7 +173,7 @@ async def _bring_back(request: AppRequest, grant: Grant, seq: Seq, of: Whole) ->
             copies=restoration.copies,
         ),
     )
-    row = await hub.apply(grant, restoration.update)
+    row = await hub.apply(grant, restoration.update, copies=True)
     await store.finish_restore(grant.document, event, row)
     request.state["recorder"].note(
         actor_of(request, grant), "state-restored", grant.document, seq=seq, row=row, part=str(of) or None

@@ -90,6 +90,8 @@ async def me_of(request: AppRequest, visitor: Visitor) -> Me:
         return await me_as(request, visitor.account, expires_ms)
     person = None
     if visitor.user_id is not None:
+        if visitor.user_name:
+            await request.state["database"].history.remember_name(visitor.user_id, visitor.user_name)
         person = Myself(
             id=visitor.user_id,
             name=visitor.user_name or visitor.user_id,

@@ -7,7 +7,7 @@
 
 import * as Y from 'yjs'
 
-import { asPerson, type Person } from './identity'
+import { asSignature, type Signature } from './commenters'
 
 const THREADS = 'threads'
 export const COMMENT_LENGTH_MAX = 10_000
@@ -20,7 +20,7 @@ export interface Anchor {
 
 export interface Comment {
   index: number
-  by: Person
+  by: Signature
   at: Date
   text: string
 }
@@ -49,7 +49,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function readComment(value: unknown, index: number): Comment | null {
   if (!isRecord(value) || typeof value['text'] !== 'string' || typeof value['at'] !== 'number') return null
-  return { index, by: asPerson(value['by'], 0), at: new Date(value['at']), text: value['text'].slice(0, COMMENT_LENGTH_MAX) }
+  const by: unknown = Object.hasOwn(value, 'by') ? value['by'] : null
+  return { index, by: asSignature(by), at: new Date(value['at']), text: value['text'].slice(0, COMMENT_LENGTH_MAX) }
 }
 
 function readThread(id: string, value: unknown): Thread | null {
@@ -79,11 +80,12 @@ export function watchThreads(doc: Y.Doc, changed: () => void): () => void {
   return () => threads.unobserveDeep(changed)
 }
 
-function comment(by: Person, text: string): object {
-  return { by: { name: by.name, color: by.color }, at: Date.now(), text: text.trim().slice(0, COMMENT_LENGTH_MAX) }
+/** `by`: what `sign` makes. */
+function comment(by: object, text: string): object {
+  return { by, at: Date.now(), text: text.trim().slice(0, COMMENT_LENGTH_MAX) }
 }
 
-export function beginThread(doc: Y.Doc, anchor: Anchor, quote: string, by: Person, text: string): string {
+export function beginThread(doc: Y.Doc, anchor: Anchor, quote: string, by: object, text: string): string {
   const id = crypto.randomUUID()
   doc.transact(() => {
     const thread = new Y.Map<unknown>()
@@ -105,7 +107,7 @@ function find(doc: Y.Doc, id: string): { thread: Y.Map<unknown>; comments: Y.Arr
   return comments instanceof Y.Array ? { thread, comments } : null
 }
 
-export function reply(doc: Y.Doc, id: string, by: Person, text: string): void {
+export function reply(doc: Y.Doc, id: string, by: object, text: string): void {
   find(doc, id)?.comments.push([comment(by, text)])
 }
 

@@ -33,6 +33,13 @@ function pick<T>(items: readonly T[], index: number): T {
   return items[index % items.length] as T
 }
 
+/** Always the same one for the same text. */
+export function pickBy<T>(items: readonly T[], text: string): T {
+  let sum = 0
+  for (const character of text) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 1_000_003
+  return pick(items, sum)
+}
+
 function random(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] as number
 }
