@@ -322,7 +322,7 @@ class SqlHistory:
     async def writers(self, document: DocumentId) -> list[Writer]:
         """Everybody who has written in a document and is still known."""
 
-        def work(connection: Connection) -> Sequence[Row[Any]]:
+        def work(connection: Connection) -> Sequence[Any]:
             found = find_document(connection, document)
             if found is None:
                 return []

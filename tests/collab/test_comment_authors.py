@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pycrdt import Array, Map
 
-from collab.codec import write_var_string
+from collab.codec import write_var_bytes, write_var_string
 from collab.comment_authors import forgers
 from collab.companions import comments_of
 from collab.contents import EMBED
@@ -102,7 +102,7 @@ def test_8_in_no_dialect_and_no_message(world: World, dialect: Dialect, kind: st
 @pytest.mark.rule("N2")
 def test_8_nor_as_an_embed_nor_beside_others_nor_by_a_post(world: World) -> None:
     by_ann = b'{"by": {"id": "ben"}, "by": {"id": "ann"}, "text": "pay him"}'
-    embed = hostile.item(EMBED, hostile.sized(by_ann), parent="list")
+    embed = hostile.item(EMBED, write_var_bytes(by_ann), parent="list")
     for update in (
         hostile.update(hostile.section(7, 0, embed)),
         hostile.update(hostile.section(7, 0, hostile.text("x"), embed)),

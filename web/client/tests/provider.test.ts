@@ -4,7 +4,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import * as auth from 'y-protocols/auth'
-import { Awareness } from 'y-protocols/awareness'
+import { applyAwarenessUpdate, Awareness, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
 import * as sync from 'y-protocols/sync'
 import * as Y from 'yjs'
 
@@ -209,6 +209,28 @@ describe('provider', () => {
     const second = handshake()
     expect(second).not.toBe(first)
     expect(second.wire).toEqual(['role?', 'step1', 'step2', '102:2'])
+  })
+
+  test('whoever comes back is seen at once by those who did so, too', () => {
+    const own = new Awareness(doc)
+    const other = new Awareness(new Y.Doc())
+    const back = createProvider({
+      ...{ serverUrl: 'ws://server/ws', document: 'team/plan', doc, awareness: own, changed: () => undefined, lost: () => undefined },
+      ...{ role: () => undefined, denied: () => undefined, refused: () => undefined, epoch: () => undefined, schema: () => undefined },
+    })
+    own.setLocalStateField('user', { name: 'Ann' })
+    const tell = (): void => applyAwarenessUpdate(other, encodeAwarenessUpdate(own, [doc.clientID]), 'the server')
+    back.connect('')
+    FakeSocket.last.open()
+    tell()
+    FakeSocket.last.onclose?.({ code: 1006, reason: '' })
+    // The other one lost its connection as well, and with it everybody else; nobody said that they are gone.
+    removeAwarenessStates(other, [doc.clientID], 'its provider')
+    tell()
+    expect(other.getStates().get(doc.clientID)).toEqual({ user: { name: 'Ann' } })
+    back.destroy()
+    own.destroy()
+    other.destroy()
   })
 
   test('another tab of the same browser gets edits from the server alone', () => {

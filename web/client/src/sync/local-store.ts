@@ -5,11 +5,14 @@
  * Rule L2: a store that fails never disturbs editing or sending; it is reopened, and `kept` is false meanwhile.
  * Rule L3: `complete` is true only when the copy once held everything the server had.
  * Rule L4: a store whose copy is deleted, by another tab that signs out, lets go of it and does not come back.
+ * Rule L5: what came from the server is written by one of the tabs that have the document open (`Writer`).
  */
 
 import * as idb from 'lib0/indexeddb'
 import { IndexeddbPersistence } from 'y-indexeddb'
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
+
+import { Writer } from './writer'
 
 const COMPLETE = 'complete'
 const UPDATES = 'updates'
@@ -22,6 +25,12 @@ export class LocalStore {
   readonly #name: string
   readonly #doc: Y.Doc
   readonly #changed: () => void
+  readonly #fromServer: (origin: unknown) => boolean
+  readonly #writer: Writer
+  /** State vector of what is known to be in the copy, while another tab is the writer. */
+  #written: Uint8Array | undefined
+  /** Something came that this tab has left to the writer. */
+  #behind = false
   #persistence: IndexeddbPersistence | null = null
   #database: IDBDatabase | null = null
   #made = 0
@@ -34,10 +43,12 @@ export class LocalStore {
   #reopenMs = REOPEN_MS_MIN
   #reopenTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(name: string, doc: Y.Doc, changed: () => void) {
+  constructor(name: string, doc: Y.Doc, changed: () => void, fromServer: (origin: unknown) => boolean = () => false) {
     this.#name = name
     this.#doc = doc
     this.#changed = changed
+    this.#fromServer = fromServer
+    this.#writer = new Writer(`${name} writer`, (mine) => (mine ? this.#catchUp() : this.#markWritten()))
     doc.on('update', this.#keep)
   }
 
@@ -68,6 +79,7 @@ export class LocalStore {
     this.#answered = true
     const persistence = this.#persistence
     if (this.#complete || persistence === null || this.#database === null) return
+    this.#catchUp()
     try {
       await this.#completed()
       await persistence.set(COMPLETE, 1)
@@ -81,6 +93,7 @@ export class LocalStore {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#reopenTimer)
+    this.#writer.close()
     this.#doc.off('update', this.#keep)
     await this.#detach()
   }
@@ -112,6 +125,8 @@ export class LocalStore {
       this.#complete = (await persistence.get(COMPLETE)) === 1
       if (this.#persistence !== persistence) return
       this.#database = database
+      // Opening has written everything there was.
+      this.#markWritten()
       await this.#check()
       if (this.kept) {
         this.#failed = false
@@ -126,6 +141,15 @@ export class LocalStore {
 
   readonly #keep = (update: Uint8Array, origin: unknown): void => {
     if (origin === this.#persistence) return
+    if (!this.#fromServer(origin)) this.#writer.claim()
+    else if (!this.#writer.mine) {
+      this.#behind = true
+      return
+    }
+    this.#write(update, origin)
+  }
+
+  #write(update: Uint8Array, origin: unknown): void {
     this.#made += 1
     try {
       this.#persistence?._storeUpdate(update, origin)
@@ -133,6 +157,18 @@ export class LocalStore {
       this.#fail()
     }
     void this.#check()
+  }
+
+  #markWritten(): void {
+    this.#written = Y.encodeStateVector(this.#doc)
+    this.#behind = false
+  }
+
+  /** Write what was left to another tab: it may have gone before it had written all of it. */
+  #catchUp(): void {
+    if (!this.#behind) return
+    this.#behind = false
+    this.#write(Y.encodeStateAsUpdate(this.#doc, this.#written), null)
   }
 
   /** Move `#stored` up to what is in completed transactions; at most one round under way. */

@@ -14,6 +14,8 @@ import { decodeSchema, MESSAGE_SCHEMA, SCHEMA_VERSION } from './schema'
 
 export interface Provider {
   readonly savedState: SavedState
+  /** Whether an update of the document came from the server. */
+  isOrigin(origin: unknown): boolean
   /**
    * Does nothing when it is already connected or trying to be.
    *
@@ -86,6 +88,7 @@ export function createProvider(options: ProviderOptions): Provider {
   provider.on('sync', (synced: boolean) => (synced ? savedState.handshakeDone() : savedState.disconnected()))
   let role: Role | null = null
   provider.on('status', ({ status }) => {
+    if (status === 'disconnected') raiseClock(options.awareness)
     if (status !== 'connected') return
     role = null
     send(encodeRoleRequest())
@@ -113,6 +116,7 @@ export function createProvider(options: ProviderOptions): Provider {
 
   return {
     savedState,
+    isOrigin: (origin) => origin === provider,
     connect: (epoch) => {
       provider.params['epoch'] = epoch
       provider.connect()
@@ -123,4 +127,13 @@ export function createProvider(options: ProviderOptions): Provider {
       provider.destroy()
     },
   }
+}
+
+/**
+ * Others forget somebody whose connection ends, but not under which clock they knew them: who comes back under the same one
+ * would be seen only when they renew it.
+ */
+function raiseClock(awareness: Awareness): void {
+  const state = awareness.getLocalState()
+  if (state !== null) awareness.setLocalState(state)
 }

@@ -145,7 +145,8 @@ export class DocumentSession {
 
   /** Load the local copy of this epoch, and keep it up from now on. Once in the life of a session. */
   openCopy(epoch: string): void {
-    const store = new LocalStore(copyName(this.#options.document, epoch), this.doc, () => this.#report())
+    const name = copyName(this.#options.document, epoch)
+    const store = new LocalStore(name, this.doc, () => this.#report(), (origin) => this.#provider.isOrigin(origin))
     this.#epoch = epoch
     this.#store = store
     this.#loading = Promise.all([this.#loading, store.open()]).then(() => {
