@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection, select, update
 from sqlalchemy import insert as insert_rows
 
-from collab.archive.model import ArchivedDocument, ArchivedEvent, ArchivedVersion
+from collab.archive.model import ArchivedDocument, ArchivedEvent, ArchivedImage, ArchivedVersion
 from collab.errors import CorruptUpdate
 from collab.history.ports import EventKind
 from collab.ports import StoredUpdate
@@ -22,9 +22,10 @@ from storage.errors import DocumentExists
 from storage.history import binding_row, span_row
 from storage.people import People
 from storage.retention import remove_document
-from storage.rows import create_document, find_document, lock_heads
+from storage.rows import create_document, find_document, insert, lock_heads
 from storage.tables import (
     documents,
+    files,
     history_clients,
     history_events,
     history_spans,
@@ -48,6 +49,19 @@ class Archives:
     async def annotations(self, document: DocumentId) -> tuple[tuple[ArchivedVersion, ...], tuple[ArchivedEvent, ...]]:
         """Named versions and events of a document."""
         return await self._transactions.read(partial(_annotations, document))
+
+    async def images(self, document: DocumentId) -> tuple[ArchivedImage, ...]:
+        """Those that are listed for a document."""
+        chosen = select(files, people.c.external_id).select_from(files).outerjoin(people)
+        chosen = chosen.join(documents, documents.c.pk == files.c.document_pk).where(documents.c.name == document)
+
+        def work(connection: Connection) -> tuple[ArchivedImage, ...]:
+            return tuple(
+                ArchivedImage(row.digest, row.media_type, row.bytes, row.external_id, row.at_ms)
+                for row in connection.execute(chosen.order_by(files.c.at_ms, files.c.digest))
+            )
+
+        return await self._transactions.read(work)
 
     async def standing(self, wanted: Sequence[ArchivedDocument]) -> None:
         """Find out whether all of `wanted` can come in, before the first does.
@@ -101,12 +115,45 @@ class Archives:
             after = chunk[-1].seq
             chunk = following
 
+    async def store_images(self, document: ArchivedDocument) -> None:
+        """List images of a document that was here already: it may have come without them.
+
+        Raises:
+            StoreUnavailable, StoreBroken.
+        """
+        known = await self._people.intern({it.user_id for it in document.images if it.user_id is not None})
+
+        def work(connection: Connection) -> None:
+            lock_heads(connection, [document.id])
+            found = find_document(connection, document.id)
+            if found is not None and found.epoch == document.epoch:
+                add_images(connection, found.pk, document.images, known)
+
+        await self._transactions.write(work)
+
+
+def add_images(
+    connection: Connection, document_pk: int, images: Sequence[ArchivedImage], person_pks: dict[str, int]
+) -> None:
+    """List those that are not yet. What is in them is durable (rule F2 of `storage.files`)."""
+    for image in images:
+        values = {
+            "at_ms": image.at_ms,
+            "bytes": image.bytes,
+            "document_pk": document_pk,
+            "person_pk": None if image.user_id is None else person_pks[image.user_id],
+            "digest": image.digest,
+            "media_type": image.media_type,
+        }
+        connection.execute(insert(connection, files).values(**values).on_conflict_do_nothing())
+
 
 def _people_of(document: ArchivedDocument, chunk: list[StoredUpdate], *, last: bool) -> set[str]:
     authors = {row.user_id for row in chunk}
     if last:
         authors |= {named.user_id for named in document.versions} | {event.user_id for event in document.events}
         authors |= {binding.user_id for binding in document.clients} | {span.user_id for span in document.sessions}
+        authors |= {image.user_id for image in document.images}
     return {user_id for user_id in authors if user_id is not None}
 
 
@@ -232,6 +279,7 @@ def _finish(connection: Connection, document_pk: int, document: ArchivedDocument
     if document.clients:
         bound = [binding_row(document_pk, binding, person_pks) for binding in document.clients]
         connection.execute(insert_rows(history_clients), bound)
+    add_images(connection, document_pk, document.images, person_pks)
     if document.sessions:
         written = [span_row(document_pk, span, person_pks) for span in document.sessions]
         connection.execute(insert_rows(history_spans), written)

@@ -10,6 +10,8 @@ Rule B2: making one takes no lock and writes nothing to the database, so a serve
 Rule B3: a file has the name it was asked for only when all of it is durable; a backup that fails leaves nothing behind.
 Rule B4: nothing is restored before the whole file is verified, and a restore is one transaction: all of it or none.
 Rule B5: a database that holds anything is left alone unless the caller says otherwise.
+Rule B6: images stand in a table of their own, which no database of ours has; each matches the SHA-256 that is its name
+         before it is written anywhere. They are restored before the rows that list them.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from collab.errors import StoreError
 from storage.audit import Audit, Damage
+from storage.blobs import Blobs
 from storage.errors import wrap_db_errors
 from storage.postgresql import single_connection_engine
 from storage.schema import SchemaState, require_current, schema_state, too_new, upgrade
@@ -44,6 +47,9 @@ FORMAT = "1"
 _BATCH_ROWS = 1000
 _BATCH_BYTES = 4 * 1024 * 1024
 _INFO = "coscribe_backup"
+_IMAGES = "coscribe_files"
+_LISTED = """SELECT DISTINCT documents.epoch, files.digest FROM files JOIN documents ON documents.pk = files.document_pk
+    ORDER BY 1, 2"""
 _IN_USE = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'coscribe'"
 )
@@ -71,11 +77,16 @@ class Summary:
         self.documents = len(audit.names)
         self.updates = audit.updates
         self.damages: list[Damage] = audit.damages
+        self.images = 0
+        self.images_missing = 0
+        """Those that are listed, and are not in it, or not whole."""
 
 
-async def back_up(url: str, file: Path, *, overwrite: bool = False, progress: Progress = no_progress) -> Summary:
-    """Write everything the database at `url` holds to `file`. What is damaged there is damaged in the backup, too, and
-    is named in the summary.
+async def back_up(
+    url: str, file: Path, blobs: Blobs | None = None, *, overwrite: bool = False, progress: Progress = no_progress
+) -> Summary:
+    """Write everything the database at `url` holds to `file`, and what is in its images unless `blobs` is None. What is
+    damaged there is damaged in the backup, too, and is named in the summary.
 
     Raises:
         BackupError: the file exists already, or cannot be written.
@@ -91,12 +102,16 @@ async def back_up(url: str, file: Path, *, overwrite: bool = False, progress: Pr
             os.chmod(part, _PRIVATE)
             with wrap_db_errors(str(file), writing=True), _writing(part) as target:
                 audit = await _with_snapshot(parsed, lambda source: _fill(source, target, str(file), progress))
+            summary = Summary(audit)
+            await _add_images(part, blobs, summary, progress)
             _seal(part, progress)
             os.replace(part, file)
             _sync_directory(file.parent)
     except OSError as error:
         raise BackupError(f"{file} cannot be written: {error.strerror}") from error
-    return Summary(audit)
+    except sqlite3.Error as error:
+        raise BackupError(f"{file} cannot be written: {error}") from error
+    return summary
 
 
 def _check_free(file: Path, overwrite: bool) -> None:
@@ -113,13 +128,22 @@ async def verify(file: Path, progress: Progress = no_progress) -> Summary:
     """
     _check_seal(file, progress)
     async with _current_copy(file) as copy:
-        return Summary(_audit_of(copy, progress))
+        summary = Summary(_audit_of(copy, progress))
+    _count_images(file, summary)
+    return summary
 
 
 async def restore(
-    file: Path, url: str, *, replace: bool = False, with_damaged: bool = False, progress: Progress = no_progress
+    file: Path,
+    url: str,
+    blobs: Blobs | None = None,
+    *,
+    replace: bool = False,
+    with_damaged: bool = False,
+    progress: Progress = no_progress,
 ) -> Summary:
-    """Put everything a backup holds into the database at `url`, whose schema is made or brought up to date first.
+    """Put everything a backup holds into the database at `url`, whose schema is made or brought up to date first, and
+    its images into `blobs`, unless that is None.
 
     Args:
         replace: a database that holds something loses all of that.
@@ -127,7 +151,7 @@ async def restore(
 
     Raises:
         BackupError: the backup is none, was changed, or holds damaged rows; or the database is in use or not empty.
-        StoreError: the database cannot be written.
+        StoreError: the database or the images cannot be written.
     """
     _check_seal(file, progress)
     async with _current_copy(file) as copy:
@@ -137,8 +161,13 @@ async def restore(
         await upgrade(url)
         parsed = parse_database_url(url)
         with _reading(copy) as source:
+            await _with_target(parsed, lambda target: _replace_all(source, target, replace, progress, dry=True))
+            if blobs is not None:
+                await _restore_images(file, blobs, progress)
             await _with_target(parsed, lambda target: _replace_all(source, target, replace, progress))
-    return Summary(audit)
+    summary = Summary(audit)
+    _count_images(file, summary)
+    return summary
 
 
 async def audit(url: str, progress: Progress = no_progress) -> Summary:
@@ -162,12 +191,21 @@ def _fill(source: Connection, target: Connection, place: str, progress: Progress
     return audit
 
 
-def _replace_all(source: Connection, target: Connection, replace: bool, progress: Progress) -> None:
+def _replace_all(
+    source: Connection, target: Connection, replace: bool, progress: Progress, *, dry: bool = False
+) -> None:
+    """
+    Args:
+        dry: only find out whether it may be done.
+    """
     if target.dialect.name == "postgresql" and target.scalar(_IN_USE):
         raise BackupError("the database is in use: stop every Coscribe server on it first")
-    if any(target.scalar(select(func.count()).select_from(table)) for table in metadata.sorted_tables):
-        if not replace:
-            raise BackupError("the database is not empty")
+    holds_something = any(target.scalar(select(func.count()).select_from(table)) for table in metadata.sorted_tables)
+    if holds_something and not replace:
+        raise BackupError("the database is not empty")
+    if dry:
+        return
+    if holds_something:
         for table in reversed(metadata.sorted_tables):
             target.execute(table.delete())
     written = _Digests()
@@ -263,6 +301,72 @@ def _move_sequences(target: Connection, table: Table) -> None:
             target.execute(select(func.setval(sequence, last or 1, last is not None)))
 
 
+# -- images --------------------------------------------------------------------------------------------------------
+# One after the other: together they may be larger than the memory.
+
+
+async def _add_images(part: Path, blobs: Blobs | None, summary: Summary, progress: Progress) -> None:
+    """Rule F2 of `storage.files`: what the rows in the file list was durable before."""
+    with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        columns = "epoch TEXT NOT NULL, digest TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (epoch, digest)"
+        connection.execute(f"CREATE TABLE {_IMAGES} ({columns})")
+        listed = connection.execute(_LISTED).fetchall()
+        for done, (epoch, digest) in enumerate(listed if blobs is not None else ()):
+            progress("images", done, len(listed))
+            content = await blobs.get(epoch, digest) if blobs is not None else None
+            if content is not None and hashlib.sha256(content).hexdigest() == digest:
+                connection.execute(f"INSERT INTO {_IMAGES} VALUES (?, ?, ?)", (epoch, digest, content))
+                summary.images += 1
+        progress("images", len(listed), len(listed))
+        summary.images_missing = len(listed) - summary.images
+
+
+async def _restore_images(file: Path, blobs: Blobs, progress: Progress) -> None:
+    with closing(_opened(file)) as connection:
+        if not _has_images(connection):
+            return
+        total = connection.execute(f"SELECT count(*) FROM {_IMAGES}").fetchone()[0]
+        rows = connection.execute(f"SELECT epoch, digest, content FROM {_IMAGES}")
+        for done, (epoch, digest, content) in enumerate(rows):
+            progress("images", done, total)
+            _check_image(file, digest, content)
+            await blobs.put(epoch, digest, content)
+        progress("images", total, total)
+
+
+def _count_images(file: Path, summary: Summary) -> None:
+    """
+    Raises:
+        BackupError: one of them is not what it should be.
+    """
+    with closing(_opened(file)) as connection:
+        try:
+            listed = {*connection.execute(_LISTED)}
+        except sqlite3.OperationalError:
+            return  # Of before there were any.
+        if _has_images(connection):
+            for epoch, digest, content in connection.execute(f"SELECT epoch, digest, content FROM {_IMAGES}"):
+                _check_image(file, digest, content)
+                listed.discard((epoch, digest))
+                summary.images += 1
+        summary.images_missing = len(listed)
+
+
+def _check_image(file: Path, digest: str, content: bytes) -> None:
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BackupError(f"{file} is damaged: the image {digest} is not what it should be")
+
+
+def _has_images(connection: sqlite3.Connection) -> bool:
+    """Backups of earlier versions have none."""
+    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (_IMAGES,))
+    return bool(known.fetchone()[0])
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1", uri=True)
+
+
 # -- the file ------------------------------------------------------------------------------------------------------
 
 
@@ -282,9 +386,7 @@ def _check_seal(file: Path, progress: Progress) -> None:
     if not file.is_file():
         raise BackupError(f"{file} does not exist")
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1", uri=True)
-        ) as connection:
+        with closing(_opened(file)) as connection:
             problems = [problem for (problem,) in connection.execute("PRAGMA integrity_check(1)")]
             known = dict(connection.execute(f"SELECT key, value FROM {_INFO}"))
             digests = _file_digests(connection, "verifying", progress)

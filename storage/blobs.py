@@ -49,6 +49,11 @@ class Blobs(Protocol):
         """
 
 
+def blobs_at(files_url: str, data_dir: Path) -> Blobs:
+    """Where files are kept: in an object store, or on this machine when there is none."""
+    return ObjectBlobs.at(files_url) if files_url else DiskBlobs(data_dir / "files")
+
+
 def _key(epoch: str, digest: str) -> str:
     if _EPOCH.fullmatch(epoch) is None or _DIGEST.fullmatch(digest) is None:
         raise ValueError("no epoch, or no digest")

@@ -43,6 +43,14 @@ class SqlFiles:
         rows = await self._transactions.read(lambda connection: connection.execute(chosen).all())
         return [_listed(row) for row in rows]
 
+    async def alone(self, document: DocumentId) -> bool:
+        """Whether no other document has its epoch, and so its files: an archive may come in under several names."""
+        chosen = select(documents.c.name).where(
+            documents.c.epoch == select(documents.c.epoch).where(documents.c.name == document).scalar_subquery(),
+            documents.c.name != document,
+        )
+        return await self._transactions.read(lambda connection: connection.execute(chosen).first()) is None
+
     async def check_room(self, document: DocumentId, file: File, bytes_max: int) -> None:
         """
         Raises:

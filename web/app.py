@@ -15,7 +15,6 @@ from collab.errors import DocumentNotFound, StoreError
 from collab.history.thinning import Keep
 from collab.hub import Hub
 from collab.load_watch import LoadWatch
-from storage.blobs import Blobs, DiskBlobs, ObjectBlobs
 from storage.documents import IN_BIN
 from storage.engine import Database
 from storage.url import is_sqlite, parse_database_url
@@ -23,6 +22,7 @@ from web.accounts import Accounts
 from web.bearer import OurTokens
 from web.commenting import WithComments
 from web.descriptors import watch_descriptors
+from web.exporting import blobs_of
 from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
 from web.history.process import HistoryProcess
@@ -73,7 +73,7 @@ async def compose(
         settings=settings,
         door=Door(settings, authority, throttle=throttle, recorder=recorder),
         database=database,
-        blobs=choose_blobs(settings),
+        blobs=blobs_of(settings),
         hub=hub,
         history=history,
         workers=Workers(settings.worker_limits),
@@ -96,10 +96,6 @@ async def compose(
         transport_limits=transport_limits(settings),
         turnstile=Turnstile(),
     )
-
-
-def choose_blobs(settings: Settings) -> Blobs:
-    return ObjectBlobs.at(settings.files_url) if settings.files_url else DiskBlobs(settings.data_dir / "files")
 
 
 def choose_authority(

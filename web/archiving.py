@@ -18,6 +18,7 @@ from collab.scanner import STATE_LIMITS, scan_update
 from collab.types import DocumentId, Seq, parse_document_id
 from storage.archives import ARRIVING
 from storage.backup import Progress, no_progress
+from storage.blobs import Blobs
 from storage.documents import DocumentInfo
 from storage.engine import Database, wall_clock_ms
 from storage.errors import StoreBroken
@@ -32,16 +33,22 @@ _PRIVATE = 0o600
 
 
 async def export_archive(
-    url: str, file: Path, *, chosen: Sequence[str] | None, content: bool = True, progress: Progress = no_progress
+    url: str,
+    file: Path,
+    blobs: Blobs,
+    *,
+    chosen: Sequence[str] | None,
+    content: bool = True,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write documents with all of their history to `file`, from a database that is only read.
+    """Write documents with all of their history, and their images, to `file`, from a database that is only read.
 
     Args:
         chosen: their names; None for all, those in the bin too.
         content: Put what they hold beside it, for people to read.
 
     Returns:
-        How many documents and updates are in it, and which documents could not be exported, with the reasons.
+        How many documents, updates and images are in it, and what could not be exported, with the reasons.
 
     Raises:
         DocumentNotFound: one of `chosen` does not exist.
@@ -53,13 +60,14 @@ async def export_archive(
         try:
             for done, info in enumerate(infos):
                 progress("documents", done, len(infos))
-                await _add(database, writer, info)
+                await _add(database, blobs, writer, info)
             writer.finish()
         except BaseException:
             writer.abandon()
             raise
         progress("documents", len(infos), len(infos))
-    return {"documents": writer.documents, "updates": writer.updates, "left_out": writer.left_out}
+    counts = {"documents": writer.documents, "updates": writer.updates, "images": writer.images}
+    return counts | {"left_out": writer.left_out, "images_missing": writer.images_missing}
 
 
 async def export_files(
@@ -96,7 +104,7 @@ async def export_files(
                 index.append({"file": name, "id": info.id, "title": info.title})
             target.writestr("index.json", json.dumps({"documents": index, "left_out": left_out}, ensure_ascii=False))
         progress("documents", len(infos), len(infos))
-    return {"documents": len(index), "updates": 0, "left_out": left_out}
+    return {"documents": len(index), "updates": 0, "images": 0, "left_out": left_out, "images_missing": []}
 
 
 class _Names:
@@ -160,7 +168,7 @@ async def _selected(database: Database, chosen: Sequence[str] | None) -> AsyncIt
             after = page[-1].id
 
 
-async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) -> None:
+async def _add(database: Database, blobs: Blobs, writer: ArchiveWriter, info: DocumentInfo) -> None:
     try:
         versions, events = await database.archives.annotations(info.id)
         updates = await _updates(database, info.id, info.head)
@@ -184,6 +192,16 @@ async def _add(database: Database, writer: ArchiveWriter, info: DocumentInfo) ->
         writer.add(document, updates)
     except CorruptUpdate as error:
         writer.leave_out(info.id, str(error))
+        return
+    # One after the other: together they may be larger than the memory.
+    for image in await database.archives.images(info.id):
+        found = await blobs.get(info.epoch, image.digest)
+        try:
+            if found is None:
+                raise CorruptUpdate(f"the image {image.digest} is not where it should be")
+            writer.add_image(image, found)
+        except CorruptUpdate as error:
+            writer.miss_image(info.id, str(error))
 
 
 async def _updates(database: Database, document: DocumentId, head: Seq) -> list[StoredUpdate]:
@@ -203,6 +221,7 @@ async def import_archive(
     file: Path,
     spool: Path,
     settings: Settings,
+    blobs: Blobs,
     *,
     prefix: str = "",
     progress: Progress = no_progress,
@@ -239,20 +258,26 @@ async def import_archive(
             document_bytes_max=settings.document_bytes_max,
         )
         found: dict[str, Any] = json.loads(checked)
-        found["present"] = await _store(database, spool, prefix, found["documents"], progress)
+        found["present"] = await _store(database, blobs, spool, prefix, found["documents"], progress)
         return found
     finally:
         _remove(spool)
 
 
-async def _store(database: Database, spool: Path, prefix: str, total: int, progress: Progress) -> int:
+async def _store(database: Database, blobs: Blobs, spool: Path, prefix: str, total: int, progress: Progress) -> int:
     present = 0
     with _opened(spool) as source:
-        await database.archives.standing([_renamed(document, prefix) for document, _ in read_documents(source)])
+        await database.archives.standing([_renamed(document, prefix) for document, _, _ in read_documents(source)])
         source.seek(0)
-        for done, (document, chunks) in enumerate(read_documents(source)):
+        for done, (document, chunks, images) in enumerate(read_documents(source)):
             progress("storing documents", done, total)
-            present += not await database.archives.store(_renamed(document, prefix), chunks)
+            # First what is in the images: a document is seen once all of it is there.
+            for image, content in zip(document.images, images, strict=True):
+                await blobs.put(document.epoch, image.digest, content)
+            renamed = _renamed(document, prefix)
+            if not await database.archives.store(renamed, chunks):
+                present += 1
+                await database.archives.store_images(renamed)
     progress("storing documents", total, total)
     return present
 

@@ -306,9 +306,11 @@ def export(
             print(f"{file}: {names[0]} as {chosen}, {size} bytes.")
             return
         done = run(export_documents(settings, None if everything else names, file, content=content, progress=progress))
-    print(f"{file}: {done['documents']} documents, {done['updates']} updates.")
-    if done["left_out"]:
-        fail(*(f"{missing['id']} was left out: {missing['reason']}" for missing in done["left_out"]))
+    print(f"{file}: {done['documents']} documents, {done['updates']} updates, {done['images']} images.")
+    faults = [f"{missing['id']} was left out: {missing['reason']}" for missing in done["left_out"]]
+    faults += [f"{missing['id']}: {missing['reason']}" for missing in done["images_missing"]]
+    if faults:
+        fail(*faults)
 
 
 def _note_export(names: Sequence[str] | None, format: str, at: int | None) -> None:
@@ -327,20 +329,26 @@ def _note_export(names: Sequence[str] | None, format: str, at: int | None) -> No
 def backup(
     file: Annotated[Path, typer.Argument(help="Where to write it.", dir_okay=False)],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file when it exists.")] = False,
+    images: Annotated[bool, typer.Option(help="With the images that documents have.")] = True,
 ) -> None:
-    """Write everything the database holds to one file, while the server runs or not.
+    """Write everything the database holds, and the images in documents, to one file, while the server runs or not.
 
     The file holds every edit that was acknowledged before this began, and restores into SQLite and PostgreSQL alike.
-    Code 1 also when stored data is damaged: the file is then complete, damage included, and the damage is named.
+    Code 1 also when stored data is damaged: the file is then complete, damage included, and the damage is named; and
+    when images are missing.
     """
     settings = read_settings()
     from storage.backup import back_up
+    from storage.blobs import blobs_at
     from web.progress import progress_bar
 
+    blobs = blobs_at(settings.files_url, settings.data_dir) if images else None
     with progress_bar() as progress:
-        summary = run(back_up(settings.database_url, file, overwrite=overwrite, progress=progress))
-    print(f"{file}: {summary.documents} documents, {summary.updates} updates.")
+        summary = run(back_up(settings.database_url, file, blobs, overwrite=overwrite, progress=progress))
+    print(f"{file}: {summary.documents} documents, {summary.updates} updates, {summary.images} images.")
     _report_damage(summary)
+    if images and summary.images_missing:
+        fail(f"{summary.images_missing} images are not where they should be, or damaged")
 
 
 @app.command()
@@ -359,12 +367,16 @@ def restore(
     settings = read_settings()
     check_directory(settings)
     from storage.backup import restore
+    from storage.blobs import blobs_at
     from web.progress import progress_bar
 
+    blobs = blobs_at(settings.files_url, settings.data_dir)
     with progress_bar() as progress:
         url = settings.database_url
-        summary = run(restore(file, url, replace=replace, with_damaged=with_damaged, progress=progress))
-    print(f"Restored {summary.documents} documents, {summary.updates} updates.")
+        summary = run(restore(file, url, blobs, replace=replace, with_damaged=with_damaged, progress=progress))
+    print(f"Restored {summary.documents} documents, {summary.updates} updates, {summary.images} images.")
+    if summary.images_missing:
+        print(f"{summary.images_missing} images are not in this backup.")
 
 
 def _report_damage(summary: "Summary") -> None:
@@ -409,4 +421,7 @@ def _check_data(check: "Callable[[Progress], Coroutine[Any, Any, Summary]]", wha
     with progress_bar() as progress:
         summary = run(check(progress))
     _report_damage(summary)
-    print(f"{what}: {summary.documents} documents, {summary.updates} updates, every one as it was written.")
+    images = f", {summary.images} images" if summary.images else ""
+    print(f"{what}: {summary.documents} documents, {summary.updates} updates{images}, every one as it was written.")
+    if summary.images_missing:
+        print(f"{summary.images_missing} images are not in it.")

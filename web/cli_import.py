@@ -72,7 +72,8 @@ def _from_file(file: Path, format: str | None, name: str | None, title: str, pre
             print(info.id)
             return
         done = run(import_documents(settings, file, prefix, progress))
-    print(f"{file}: {done['documents']} documents, {done['updates']} updates; {done['present']} were here already.")
+    counts = f"{done['documents']} documents, {done['updates']} updates, {done['images']} images"
+    print(f"{file}: {counts}; {done['present']} documents were here already.")
     if done["left_out"]:
         print(f"The archive was made without: {', '.join(done['left_out'])}")
 

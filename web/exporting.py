@@ -15,6 +15,7 @@ from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq, parse_document_id
 from storage.audit_log import Actor, Event
 from storage.backup import Progress
+from storage.blobs import Blobs, blobs_at
 from storage.documents import DocumentInfo
 from storage.engine import Database
 from web.archiving import export_archive, import_archive, present_state
@@ -24,6 +25,16 @@ from web.workers import Workers
 ARCHIVE = "archive"
 _EMPTY = b"\x00\x00"
 _ID_LENGTH = 20
+
+
+def blobs_of(settings: Settings) -> Blobs:
+    return blobs_at(settings.files_url, settings.data_dir)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """What a worker needs in its environment to read the database, and the store of files."""
+    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and settings.files_url}
+    return keys | {"COSCRIBE_DATABASE_URL": settings.database_url}
 
 
 async def export_file(
@@ -51,7 +62,9 @@ async def export_documents(
     """Write an archive to `file`, which has its name only when all of it is there."""
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        done = await export_archive(settings.database_url, partial, chosen=chosen, content=content, progress=progress)
+        done = await export_archive(
+            settings.database_url, partial, blobs_of(settings), chosen=chosen, content=content, progress=progress
+        )
         os.replace(partial, file)
         return done
     finally:
@@ -93,7 +106,9 @@ async def import_documents(settings: Settings, file: Path, prefix: str, progress
     with tempfile.TemporaryDirectory() as directory:
         async with await Database.open(settings.database_url) as database:
             spool = Path(directory) / "spool"
-            found = await import_archive(database, workers, file, spool, settings, prefix=prefix, progress=progress)
+            found = await import_archive(
+                database, workers, file, spool, settings, blobs_of(settings), prefix=prefix, progress=progress
+            )
             counts = {name: found[name] for name in ("documents", "updates", "present")}
             details = {"prefix": prefix, "state": "done", "with": "command line", **counts}
             await database.audit.write([Event(Actor(), "import-ended", None, details)])

@@ -23,7 +23,7 @@ from storage.engine import Database
 from storage.errors import EntryNotFound
 from web.archiving import import_archive
 from web.errors import described
-from web.exporting import ARCHIVE
+from web.exporting import ARCHIVE, blobs_of, environment_of
 from web.recorder import Recorder
 from web.scratch import Scratch, remove_abandoned
 from web.settings import Settings
@@ -238,8 +238,11 @@ class Jobs:
 
     async def _export(self, job: Job, content: bool) -> dict[str, Any]:
         names = None if job.documents is None else [*job.documents]
-        environment = {"COSCRIBE_DATABASE_URL": self._settings.database_url}
-        how: dict[str, Any] = {"content": content} if job.format == ARCHIVE else {"format": job.format}
+        environment = environment_of(self._settings)
+        how: dict[str, Any] = {"format": job.format}
+        if job.format == ARCHIVE:
+            place = {"files_url": self._settings.files_url, "data_dir": str(self._settings.data_dir)}
+            how = {"content": content, **place}
         task = "write_archive" if job.format == ARCHIVE else "write_files"
         data = json.dumps(names).encode()
         done = await self._workers.run(task, data, job.report, environment=environment, file=str(job.file), **how)
@@ -250,10 +253,18 @@ class Jobs:
         spool = job.file.with_suffix(".spool")
         try:
             found = await import_archive(
-                self._database, self._workers, job.file, spool, self._settings, prefix=job.prefix, progress=job.report
+                self._database,
+                self._workers,
+                job.file,
+                spool,
+                self._settings,
+                blobs_of(self._settings),
+                prefix=job.prefix,
+                progress=job.report,
             )
         except ValueError as error:
             raise BadFile(str(error)) from error
+        found["images_missing"] = []
         found["left_out"] = [{"id": name, "reason": "the archive was made without it"} for name in found["left_out"]]
         return {"bytes": (await asyncio.to_thread(job.file.stat)).st_size, **found}
 
@@ -305,7 +316,7 @@ def _asked(job: Job) -> dict[str, Any]:
 def _counts(job: Job) -> dict[str, Any]:
     if job.result is None:
         return {"problem": job.problem[0]} if job.problem else {}
-    return {name: job.result[name] for name in ("documents", "updates", "present", "bytes")}
+    return {name: job.result[name] for name in ("documents", "updates", "images", "present", "bytes")}
 
 
 def _remove(file: Path) -> None:

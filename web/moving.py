@@ -245,7 +245,7 @@ class _Mover:
                     self._moved.documents += 1
                     self._moved.updates += spooled.document.head
                     if not self._dry_run:
-                        await self._database.archives.store(*spooled)
+                        await self._database.archives.store(spooled.document, spooled.chunks)
 
     async def _grow(self, spooled: Spooled) -> None:
         rows = tuple(NewUpdate(None, row.payload) for chunk in spooled.chunks for row in chunk)

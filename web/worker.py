@@ -70,17 +70,18 @@ def _check_archive(_: bytes, file: str, spool: str, limits: dict[str, int], docu
     return json.dumps(found).encode()
 
 
-def _write_archive(data: bytes, file: str, content: bool) -> bytes:
+def _write_archive(data: bytes, file: str, content: bool, files_url: str, data_dir: str) -> bytes:
     """A task with a database: to read it, never to write."""
     import asyncio
     import os
     from pathlib import Path
 
+    from storage.blobs import blobs_at
     from web.archiving import export_archive
 
     chosen = json.loads(data)
-    url = os.environ["COSCRIBE_DATABASE_URL"]
-    exporting = export_archive(url, Path(file), chosen=chosen, content=content, progress=report)
+    url, blobs = os.environ["COSCRIBE_DATABASE_URL"], blobs_at(files_url, Path(data_dir))
+    exporting = export_archive(url, Path(file), blobs, chosen=chosen, content=content, progress=report)
     return json.dumps(asyncio.run(exporting)).encode()
 
 

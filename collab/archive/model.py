@@ -10,6 +10,10 @@ FORMAT = "coscribe-archive"
 VERSION = 1
 THINNED_VERSION = 2
 """Of an archive in which rows of some document were thinned out."""
+IMAGES_VERSION = 3
+"""Of an archive that has images."""
+IMAGES = "images"
+"""The folder of a document's images, each named by the SHA-256 of its content."""
 MANIFEST = "manifest.json"
 UPDATES = "updates.ndjson"
 VERSIONS = "versions.ndjson"
@@ -48,6 +52,17 @@ class ArchivedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedImage:
+    """What is in it stands beside the document, in an archive and in a spool."""
+
+    digest: str
+    media_type: str
+    bytes: int
+    user_id: str | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedDocument:
     id: DocumentId
     title: str
@@ -62,6 +77,7 @@ class ArchivedDocument:
     """Who first used which client id, and"""
     sessions: tuple[Span, ...] = field(default=())
     """who wrote how much when, in the rows that were thinned out: those do not tell any more."""
+    images: tuple[ArchivedImage, ...] = field(default=())
 
 
 def iso_time(milliseconds: int) -> str:

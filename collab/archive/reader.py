@@ -6,12 +6,14 @@ K2  The manifest names every file there is, and no other; seqs have no gaps; nam
     be stored.
 K3  Every update is what a room takes of everybody (`collab.replay`). The result is the document whose state lies beside
     them.
+K4  An image is what its name says, the SHA-256 of its content, and of the kind that its content says.
 """
 
 import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -21,6 +23,8 @@ from collab.archive.model import (
     CONTENT,
     EVENTS,
     FORMAT,
+    IMAGES,
+    IMAGES_VERSION,
     MANIFEST,
     SEAL_PREFIX,
     SESSIONS,
@@ -31,6 +35,7 @@ from collab.archive.model import (
     VERSIONS,
     ArchivedDocument,
     ArchivedEvent,
+    ArchivedImage,
     ArchivedVersion,
     milliseconds,
 )
@@ -39,6 +44,7 @@ from collab.errors import BadFile, LimitExceeded, MalformedMessage, ProtocolErro
 from collab.guard import Panicked
 from collab.history.copies import decode_copies
 from collab.history.ports import Binding, EventKind, Span
+from collab.images import image_type
 from collab.live import LiveDocument
 from collab.ports import StoredUpdate
 from collab.replay import Replay
@@ -49,6 +55,7 @@ from collab.zips import SafeZip, ZipLimits
 T = TypeVar("T")
 
 _CHUNK = 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _USER_ID_BYTES_MAX = 1024
 _TITLE_CHARACTERS_MAX = 1000
 _NAME_CHARACTERS_MAX = 200
@@ -62,7 +69,7 @@ def check_archive(path: Path, spool: IO[bytes], limits: ZipLimits, document_byte
     """Check everything, and write what was checked to `spool`.
 
     Returns:
-        How many documents and updates there are, and which documents the archive was made without.
+        How many documents, updates and images there are, and which documents the archive was made without.
 
     Raises:
         BadFile: it is damaged, or not what it should be; the text names the file in it.
@@ -79,18 +86,20 @@ def check_archive(path: Path, spool: IO[bytes], limits: ZipLimits, document_byte
     documents = _list(manifest, "documents", MANIFEST)
     _check_layout({*files}, documents)
     seen: set[str] = set()
-    updates = 0
+    updates = images = 0
     for done, entry in enumerate(documents):
         report("checking documents", done, len(documents))
         document, rows = _document(archive, entry, document_bytes_max)
         if document.id in seen:
             raise BadFile(f"{MANIFEST}: the document {document.id} is in it twice")
         seen.add(document.id)
-        write_document(spool, document, rows)
+        folder = f"{entry['folder']}/{IMAGES}"
+        write_document(spool, document, rows, (archive.read(f"{folder}/{it.digest}") for it in document.images))
         updates += len(rows)
+        images += len(document.images)
     report("checking documents", len(documents), len(documents))
     left_out = [str(it.get("id")) for it in manifest.get("left_out", []) if isinstance(it, dict)]
-    return {"documents": len(documents), "updates": updates, "left_out": left_out}
+    return {"documents": len(documents), "updates": updates, "images": images, "left_out": left_out}
 
 
 def _seal_holds(path: Path, comment: bytes) -> bool:
@@ -116,9 +125,9 @@ def _manifest(archive: SafeZip) -> dict[str, Any]:
     manifest = _json(archive.read(MANIFEST), MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadFile(f"this is no Coscribe archive: {MANIFEST} says something else")
-    if manifest.get("version") not in (VERSION, THINNED_VERSION):
+    if manifest.get("version") not in (VERSION, THINNED_VERSION, IMAGES_VERSION):
         raise BadFile(
-            f"{MANIFEST}: this version of Coscribe reads archives of version {VERSION} and {THINNED_VERSION}, and this "
+            f"{MANIFEST}: this version of Coscribe reads archives of version {VERSION} to {IMAGES_VERSION}, and this "
             "is another"
         )
     return manifest
@@ -148,7 +157,14 @@ def _check_layout(names: set[str], documents: list[Any]) -> None:
     """Nothing may lie in an archive that nobody would look at."""
     known = {UPDATES, VERSIONS, EVENTS, CLIENTS, SESSIONS, STATE, *CONTENT}
     folders = {entry.get("folder") for entry in documents if isinstance(entry, dict)}
-    for name in names:
+    images = {
+        f"{entry.get('folder')}/{IMAGES}/{line.get('sha256')}"
+        for entry in documents
+        if isinstance(entry, dict) and isinstance(entry.get(IMAGES), list)
+        for line in entry[IMAGES]
+        if isinstance(line, dict)
+    }
+    for name in names - images:
         folder, _, file = name.rpartition("/")
         if folder not in folders or file not in known:
             raise BadFile(f"{name} belongs to no document of the archive")
@@ -173,6 +189,7 @@ def _document(archive: SafeZip, entry: Any, document_bytes_max: int) -> tuple[Ar
         events=tuple(_event(it, at) for it, at in _lines(archive, f"{folder}/{EVENTS}")),
         clients=tuple(_client(it, at) for it, at in _lines(archive, f"{folder}/{CLIENTS}")),
         sessions=tuple(_session(it, at) for it, at in _lines(archive, f"{folder}/{SESSIONS}")),
+        images=tuple(_images(archive, entry, where)),
     )
     _check_copies(document.events, f"{folder}/{EVENTS}")
     last = rows[-1].seq if rows else 0
@@ -184,6 +201,22 @@ def _document(archive: SafeZip, entry: Any, document_bytes_max: int) -> tuple[Ar
             raise BadFile(f"{folder}/{VERSIONS}: there is no seq {named.seq}")
     _replay(archive, folder, rows, document_bytes_max)
     return document, rows
+
+
+def _images(archive: SafeZip, entry: dict[str, Any], where: str) -> Iterator[ArchivedImage]:
+    """Rule K4."""
+    seen: set[str] = set()
+    for line in _list(entry, IMAGES, where) if IMAGES in entry else ():
+        digest = _field(line, "sha256", str, where)
+        if _DIGEST.fullmatch(digest) is None or digest in seen:
+            raise BadFile(f"{where}: an image has no name, or is in it twice")
+        seen.add(digest)
+        name = f"{entry['folder']}/{IMAGES}/{digest}"
+        content = archive.read(name)
+        media_type = image_type(content)
+        if hashlib.sha256(content).hexdigest() != digest or media_type is None:
+            raise BadFile(f"{name} is not the image that it should be")
+        yield ArchivedImage(digest, media_type, len(content), _user(line, where), _time(line, "at", where))
 
 
 def _check_copies(events: tuple[ArchivedEvent, ...], where: str) -> None:

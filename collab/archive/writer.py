@@ -17,6 +17,8 @@ from collab.archive.model import (
     CLIENTS,
     EVENTS,
     FORMAT,
+    IMAGES,
+    IMAGES_VERSION,
     MANIFEST,
     SEAL_PREFIX,
     SESSIONS,
@@ -27,6 +29,7 @@ from collab.archive.model import (
     VERSIONS,
     ArchivedDocument,
     ArchivedEvent,
+    ArchivedImage,
     ArchivedVersion,
     iso_time,
 )
@@ -60,8 +63,10 @@ class ArchiveWriter:
         self._documents: list[dict[str, Any]] = []
         self._files: dict[str, dict[str, Any]] = {}
         self._left_out: list[dict[str, str]] = []
+        self._missing: list[dict[str, str]] = []
         self._version = VERSION
         self.updates = 0
+        self.images = 0
 
     @property
     def documents(self) -> int:
@@ -71,6 +76,11 @@ class ArchiveWriter:
     def left_out(self) -> list[dict[str, str]]:
         """Documents that cannot be exported: id and reason."""
         return self._left_out
+
+    @property
+    def images_missing(self) -> list[dict[str, str]]:
+        """Images that cannot be exported: id of their document and reason."""
+        return self._missing
 
     def add(self, document: ArchivedDocument, updates: list[StoredUpdate]) -> None:
         """
@@ -94,7 +104,7 @@ class ArchiveWriter:
         if document.sessions:
             self._write(f"{folder}/{SESSIONS}", _lines(_session_line(it) for it in document.sessions))
         if updates and updates[0].first is not None:
-            self._version = THINNED_VERSION
+            self._version = max(self._version, THINNED_VERSION)
         if self._content and updates:
             for name, content in _readable(state):
                 self._write(f"{folder}/{name}", content)
@@ -112,8 +122,28 @@ class ArchiveWriter:
         )
         self.updates += len(updates)
 
+    def add_image(self, image: ArchivedImage, content: bytes) -> None:
+        """One of the document that was added last.
+
+        Raises:
+            CorruptUpdate: it is not what it should be; nothing of it is written.
+        """
+        if hashlib.sha256(content).hexdigest() != image.digest:
+            raise CorruptUpdate(f"the image {image.digest} is damaged")
+        entry = self._documents[-1]
+        name = f"{entry['folder']}/{IMAGES}/{image.digest}"
+        self._files[name] = {"bytes": len(content), "sha256": image.digest}
+        self._store(name, content, packed=True)
+        line = {"sha256": image.digest, "type": image.media_type, "user": image.user_id, "at": iso_time(image.at_ms)}
+        entry.setdefault(IMAGES, []).append(line)
+        self._version = IMAGES_VERSION
+        self.images += 1
+
     def leave_out(self, document: str, reason: str) -> None:
         self._left_out.append({"id": document, "reason": reason})
+
+    def miss_image(self, document: str, reason: str) -> None:
+        self._missing.append({"id": document, "reason": reason})
 
     def finish(self) -> None:
         manifest = {
@@ -123,6 +153,7 @@ class ArchiveWriter:
             "made_by": f"coscribe {version('coscribe')}",
             "documents": self._documents,
             "left_out": self._left_out,
+            "images_missing": self._missing,
             "files": self._files,
         }
         self._store(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
@@ -138,10 +169,14 @@ class ArchiveWriter:
         self._files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         self._store(name, content)
 
-    def _store(self, name: str, content: bytes) -> None:
+    def _store(self, name: str, content: bytes, *, packed: bool = False) -> None:
+        """
+        Args:
+            packed: packing it once more is not worth the time.
+        """
         entry = zipfile.ZipInfo(name, _DATE)
         entry.external_attr = 0o644 << 16
-        packs_well = len(content) > _RATIO_MAX * len(zlib.compress(content, 1))
+        packs_well = packed or len(content) > _RATIO_MAX * len(zlib.compress(content, 1))
         self._zip.writestr(entry, content, zipfile.ZIP_STORED if packs_well else zipfile.ZIP_DEFLATED)
 
 

@@ -108,4 +108,4 @@ def _spool(
         deleted_at_ms=None,
         events=(brought,),
     )
-    write_document(spool, archived, updates)
+    write_document(spool, archived, updates, ())

@@ -1,6 +1,8 @@
 """Everything moves from one database to the other by way of one file: history, order, authorship, names, the bin."""
 
+import hashlib
 import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,10 @@ from collab.history.timeline import TimelineQuery
 from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq
 from storage.audit_log import Actor
+from storage.blobs import DiskBlobs
 from storage.engine import Database
+from storage.files import File
+from storage.tables import files
 from tests.archives.conftest import FULL, Scale
 from tests.archives.world import authors, fill, past, see, session
 from tests.support import eventually
@@ -37,6 +42,19 @@ class Clock:
         return f"{self.started - before:.1f} s"
 
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+async def illustrate(database: Database, blobs: DiskBlobs, name: DocumentId) -> None:
+    """An image, and another one that has been lost."""
+    epoch = (await database.documents.get(name)).epoch
+    for content in (PNG, PNG + b"lost"):
+        file = File(hashlib.sha256(content).hexdigest(), "image/png", len(content))
+        await database.files.add(name, file, "ann", 2**20)
+        if content is PNG:
+            await blobs.put(epoch, file.digest, content)
+
+
 @pytest.mark.timeout(3600 if FULL else 120)
 async def test_an_archive_moves_everything_from_sqlite_to_postgresql(
     sqlite: Database, postgres: Database, settings: Settings, tmp_path: Path, rng: random.Random, scale: Scale
@@ -45,13 +63,20 @@ async def test_an_archive_moves_everything_from_sqlite_to_postgresql(
     names = await fill(sqlite, rng, scale.documents, scale.updates)
     report(f"{scale.documents} documents, {scale.updates} updates written in {clock.lap()}")
     file = tmp_path / "everything.zip"
-    done = await export_archive(settings.database_url, file, chosen=None)
+    here, there = DiskBlobs(tmp_path / "here"), DiskBlobs(tmp_path / "there")
+    await illustrate(sqlite, here, names[1])
+    done = await export_archive(settings.database_url, file, here, chosen=None)
     report(f"exported in {clock.lap()}: {done}")
     assert (done["documents"], done["left_out"]) == (len(names), [])
+    assert (done["images"], len(done["images_missing"])) == (1, 1)
     workers = Workers(settings.archive_limits)
-    found = await import_archive(postgres, workers, file, tmp_path / "spool", settings)
+    found = await import_archive(postgres, workers, file, tmp_path / "spool", settings, there)
     report(f"imported in {clock.lap()}: {found}")
-    assert found == {"documents": len(names), "updates": done["updates"], "left_out": [], "present": 0}
+    counts = {name: done[name] for name in ("documents", "updates", "images", "left_out")}
+    assert found == counts | {"present": 0}
+    (image,) = await postgres.archives.images(names[1])
+    assert image in await sqlite.archives.images(names[1])
+    assert await there.get((await postgres.documents.get(names[1])).epoch, image.digest) == PNG
     for name in names:
         assert await see(postgres, name) == await see(sqlite, name)
     report(f"equal heads and rows: all of {len(names)} documents ({clock.lap()})")
@@ -64,8 +89,13 @@ async def test_an_archive_moves_everything_from_sqlite_to_postgresql(
     for name in sample:
         assert await authors(postgres, name) == await authors(sqlite, name)
     report(f"equal authorship: {len(sample)} documents ({clock.lap()})")
-    again = await import_archive(postgres, workers, file, tmp_path / "spool", settings)
+    # Whoever has the documents without their images gets those.
+    shutil.rmtree(tmp_path / "there")
+    await postgres._transactions.write(lambda connection: connection.execute(files.delete()))
+    again = await import_archive(postgres, workers, file, tmp_path / "spool", settings, there)
     assert again["present"] == len(names)
+    assert await postgres.archives.images(names[1]) == (image,)
+    assert await there.get((await postgres.documents.get(names[1])).epoch, image.digest) == PNG
 
 
 async def test_an_archive_moves_back_from_postgresql_to_sqlite_under_other_names(
@@ -73,9 +103,10 @@ async def test_an_archive_moves_back_from_postgresql_to_sqlite_under_other_names
 ) -> None:
     names = await fill(postgres, rng, 4, 60)
     file = tmp_path / "some.zip"
-    await export_archive(postgres_url, file, chosen=[names[1], names[2]], content=False)
+    blobs = DiskBlobs(tmp_path / "files")
+    await export_archive(postgres_url, file, blobs, chosen=[names[1], names[2]], content=False)
     workers = Workers(settings.archive_limits)
-    await import_archive(sqlite, workers, file, tmp_path / "spool", settings, prefix="from/afar/")
+    await import_archive(sqlite, workers, file, tmp_path / "spool", settings, blobs, prefix="from/afar/")
     for name in names[1:3]:
         copy = await see(sqlite, type(name)(f"from/afar/{name}"))
         original = await see(postgres, name)
@@ -103,9 +134,10 @@ async def test_what_was_thinned_out_moves_as_it_is(
         assert thinning is not None
         assert await sqlite.retention.thin(name, thinning, Actor())
     file = tmp_path / "thinned.zip"
-    done = await export_archive(settings.database_url, file, chosen=None)
+    blobs = DiskBlobs(tmp_path / "files")
+    done = await export_archive(settings.database_url, file, blobs, chosen=None)
     assert done["left_out"] == []
-    await import_archive(postgres, Workers(settings.archive_limits), file, tmp_path / "spool", settings)
+    await import_archive(postgres, Workers(settings.archive_limits), file, tmp_path / "spool", settings, blobs)
     for name in names:
         assert await see(postgres, name) == await see(sqlite, name)
         assert await authors(postgres, name) == await authors(sqlite, name)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from collab.archive.model import ArchivedEvent, ArchivedVersion
+from collab.archive.model import ArchivedEvent, ArchivedImage, ArchivedVersion
 from collab.archive.reader import check_archive
 from collab.archive.spool import read_documents
 from collab.archive.writer import ArchiveWriter
-from collab.errors import BadFile, CollabError, LimitExceeded
+from collab.errors import BadFile, CollabError, CorruptUpdate, LimitExceeded
 from collab.history.copies import Copy as Copied
 from collab.history.copies import encode_copies
 from collab.history.ports import EventKind
@@ -61,7 +61,9 @@ def check(data: bytes, directory: Path, limits: ZipLimits | None = None) -> list
     with spool.open("wb") as target:
         check_archive(file, target, limits or ZipLimits(), 50 * 2**20, lambda *_: None)
     with spool.open("rb") as source:
-        return [(document, [row for chunk in chunks for row in chunk]) for document, chunks in read_documents(source)]
+        return [
+            (document, [row for chunk in chunks for row in chunk]) for document, chunks, _ in read_documents(source)
+        ]
 
 
 def test_a_good_archive_gives_back_what_went_in(good: bytes, updates: list[StoredUpdate], tmp_path: Path) -> None:
@@ -214,7 +216,7 @@ FORGED: list[tuple[str, Callable[[Entries, dict[str, Any]], None], str]] = [
     ("copies that are none", events(b"\x01"), "events.ndjson: copies are none"),
     ("a restore that copies itself", events(encode_copies([Copied(0, 1, 77, 0)])), "copies itself"),
     ("lines that are none", beside(f"{FOLDER}/events.ndjson", b"[[[["), "events.ndjson: line 1 is not JSON"),
-    ("a newer version", lambda entries, manifest: manifest.update(version=3), "version 1 and 2"),
+    ("a newer version", lambda entries, manifest: manifest.update(version=4), "version 1 to 3"),
     ("another format", lambda entries, manifest: manifest.update(format="x"), "no Coscribe archive"),
 ]  # fmt: skip
 
@@ -256,3 +258,109 @@ def test_our_own_archives_are_never_taken_for_bombs(tmp_path: Path) -> None:
     writer.finish()
     ((document, _),) = check((tmp_path / "archive.zip").read_bytes(), tmp_path)
     assert document.id == "long"
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
+DIGEST = hashlib.sha256(PNG).hexdigest()
+IMAGE = f"{FOLDER}/images/{DIGEST}"
+
+
+@pytest.fixture(scope="module")
+def illustrated(updates: list[StoredUpdate], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    file = tmp_path_factory.mktemp("archive") / "illustrated.zip"
+    writer = ArchiveWriter(file, now_ms=1_800_000_000_000, content=False)
+    writer.add(archived("plans", 12), updates)
+    writer.add_image(ArchivedImage(DIGEST, "image/png", len(PNG), "ann", 1_800_000_000_000), PNG)
+    writer.add(archived("empty"), [])
+    writer.finish()
+    return file.read_bytes()
+
+
+def test_images_come_out_as_they_went_in(illustrated: bytes, updates: list[StoredUpdate], tmp_path: Path) -> None:
+    (plans, found), (empty, _) = check(illustrated, tmp_path)
+    image = ArchivedImage(DIGEST, "image/png", len(PNG), "ann", 1_800_000_000_000)
+    assert (plans.images, empty.images, found) == ((image,), (), updates)
+    with (tmp_path / "spool").open("rb") as source:
+        # Whether the rows before them were read or not.
+        assert [[*images] for _, _, images in read_documents(source)] == [[PNG], []]
+    assert manifest_of(illustrated)["version"] == 3
+
+
+def manifest_of(data: bytes) -> Any:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return json.loads(archive.read("manifest.json"))
+
+
+def _other_content(entries: Entries, manifest: Any) -> None:
+    entries[IMAGE] += b"!"
+
+
+def _a_program(entries: Entries, manifest: Any) -> None:
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    digest = hashlib.sha256(svg).hexdigest()
+    manifest["documents"][0]["images"][0]["sha256"] = digest
+    del entries[IMAGE]
+    entries[f"{FOLDER}/images/{digest}"] = svg
+
+
+def _a_path(entries: Entries, manifest: Any) -> None:
+    manifest["documents"][0]["images"][0]["sha256"] = "../state.yjs"
+
+
+def _missing(entries: Entries, manifest: Any) -> None:
+    del entries[IMAGE]
+
+
+def _twice(entries: Entries, manifest: Any) -> None:
+    manifest["documents"][0]["images"] *= 2
+
+
+def _of_nobody(entries: Entries, manifest: Any) -> None:
+    del manifest["documents"][0]["images"]
+
+
+def _no_list(entries: Entries, manifest: Any) -> None:
+    manifest["documents"][0]["images"] = {"sha256": DIGEST}
+
+
+def _no_author(entries: Entries, manifest: Any) -> None:
+    manifest["documents"][0]["images"][0]["user"] = 7
+
+
+def _nonsense(entries: Entries, manifest: Any) -> None:
+    manifest["documents"][0]["images"] = 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_other_content, _a_program, _a_path, _missing, _twice, _of_nobody, _no_list, _no_author, _nonsense],
+    ids=lambda change: change.__name__,
+)
+def test_14_an_image_that_is_not_what_it_should_be_is_refused(
+    illustrated: bytes, tmp_path: Path, change: Callable[[Entries, Any], None]
+) -> None:
+    with pytest.raises(BadFile):
+        check(forged(illustrated, change), tmp_path)
+    check(forged(illustrated, lambda *_: None), tmp_path)
+
+
+def test_14_a_bomb_among_the_images_is_refused_before_it_is_unpacked(illustrated: bytes, tmp_path: Path) -> None:
+    def grow(entries: Entries, manifest: Any) -> None:
+        bomb = PNG + bytes(20 * 2**20)
+        digest = hashlib.sha256(bomb).hexdigest()
+        manifest["documents"][0]["images"].append(manifest["documents"][0]["images"][0] | {"sha256": digest})
+        entries[f"{FOLDER}/images/{digest}"] = bomb
+
+    with pytest.raises(LimitExceeded):
+        check(forged(illustrated, grow), tmp_path)
+    with pytest.raises(LimitExceeded):
+        check(illustrated, tmp_path, ZipLimits(bytes_max=len(PNG)))
+
+
+def test_an_image_that_is_damaged_is_not_written(tmp_path: Path) -> None:
+    writer = ArchiveWriter(tmp_path / "a.zip", now_ms=0)
+    writer.add(archived("plans"), [])
+    with pytest.raises(CorruptUpdate):
+        writer.add_image(ArchivedImage(DIGEST, "image/png", 3, None, 0), b"not")
+    assert writer.images == 0
+    writer.abandon()

@@ -1,10 +1,12 @@
 """Backups, between all pairs of databases: what comes out is what went in, and what is not whole is refused."""
 
 import asyncio
+import hashlib
 import random
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from collab.ports import Append, Checkpoint, NewUpdate
 from collab.types import DocumentId, Seq
 from storage.audit import Damage
 from storage.backup import BackupError, _seal, audit, back_up, no_progress, restore, verify
+from storage.blobs import DiskBlobs
 from storage.engine import Database
+from storage.files import File
 from storage.schema import upgrade
 from storage.tables import accounts, documents, grants, metadata, server_values, updates
 from tests.postgres import run_in_thread
@@ -121,6 +125,61 @@ async def test_a_backup_of_either_database_restores_into_either_to_the_last_byte
         assert (await restored.log.load(DocumentId("new"), create=True)).head == 0
         assert await restored.log.append([Append(A, written("more"))]) == [ROWS + 4]
     assert (await audit(target)).damages == []
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+async def illustrate(database: Database, blobs: DiskBlobs) -> list[str]:
+    """Two images of a document that are whole, one that was lost, and one that has rotted."""
+    digests = []
+    epoch = (await database.documents.get(A)).epoch
+    for number in range(4):
+        content = PNG + bytes([number])
+        digest = hashlib.sha256(content).hexdigest()
+        await database.files.add(A, File(digest, "image/png", len(content)), None, 2**20)
+        if number < 2:
+            await blobs.put(epoch, digest, content)
+        elif number == 2:
+            await blobs.put(epoch, digest, b"rotten")
+        digests.append(digest)
+    return digests
+
+
+@pytest.mark.rule("B6")
+async def test_images_are_in_a_backup_and_come_back_whole(sqlite_url: str, tmp_path: Path) -> None:
+    here, there, backup = DiskBlobs(tmp_path / "here"), DiskBlobs(tmp_path / "there"), tmp_path / "backup"
+    await upgrade(sqlite_url)
+    async with await Database.open(sqlite_url) as database:
+        await database.log.load(A, create=True)
+        epoch = (await database.documents.get(A)).epoch
+        digests = await illustrate(database, here)
+        summary = await back_up(sqlite_url, backup, here)
+        assert (summary.images, summary.images_missing, summary.damages) == (2, 2, [])
+        assert (await back_up(sqlite_url, tmp_path / "without")).images == 0
+    checked = await verify(backup)
+    assert (checked.images, checked.images_missing) == (2, 2)
+    target = f"sqlite+aiosqlite:///{tmp_path / 'target.db'}"
+    assert (await restore(backup, target, there)).images == 2
+    assert [await there.get(epoch, digest) for digest in digests] == [PNG + b"\0", PNG + b"\1", None, None]
+
+    # A file that was sealed anew by whoever put something else into it.
+    with closing(sqlite3.connect(backup)) as connection, connection:
+        connection.execute("UPDATE coscribe_files SET content = x'00' WHERE digest = ?", (digests[0],))
+        connection.execute("DROP TABLE coscribe_backup")
+    _seal(backup, no_progress)
+    forged = DiskBlobs(tmp_path / "forged")
+    for attempt in (verify(backup), restore(backup, target, forged, replace=True)):
+        with pytest.raises(BackupError, match=digests[0]):
+            await attempt
+    assert await forged.get(epoch, digests[0]) is None
+    # Of a time before there were images in backups.
+    with closing(sqlite3.connect(backup)) as connection, connection:
+        connection.execute("DROP TABLE coscribe_files")
+        connection.execute("DROP TABLE coscribe_backup")
+    _seal(backup, no_progress)
+    old = await restore(backup, target, forged, replace=True)
+    assert (old.documents, old.images, old.images_missing) == (1, 0, 4)
 
 
 @pytest.mark.rule("B1")

@@ -10,6 +10,7 @@ from obstore.store import MemoryStore
 
 from storage.blobs import Blobs, DiskBlobs, ObjectBlobs
 from tests.collab.formats.rich import PIXEL, block, paragraph
+from tests.collab.test_images import BESIDE, PICTURE, PLACE, exif, segment
 from tests.web.conftest import make_settings, running
 from tests.web.people import Stage
 from tests.web.test_api_content import post_blocks
@@ -37,6 +38,18 @@ async def test_an_image_is_uploaded_and_read_back(http: httpx.AsyncClient) -> No
     await post_blocks(http, "other", paragraph("hello"))
     for document, file in (("other", DIGEST), ("plans", "0" * 64), ("plans", "%2e%2e%2fcoscribe.db")):
         assert (await http.get(url(document, f"/files/{file}"))).status_code == 404
+
+
+async def test_13_where_a_photo_was_taken_is_kept_nowhere(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    await post_blocks(http, "plans", paragraph("hello"))
+    photo = b"\xff\xd8" + segment(0xE1, b"Exif\0\0" + exif(6)) + b"".join(BESIDE) + PICTURE
+    added = (await http.post(url("plans", "/files"), content=photo)).json()
+    read = (await http.get(url("plans", f"/files/{added['id']}"))).content
+    assert (hashlib.sha256(read).hexdigest(), len(read)) == (added["id"], added["bytes"])
+    assert read.endswith(PICTURE)
+    assert b"Exif" in read  # It still stands upright.
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and PLACE in file.read_bytes()]
+    assert problem(await http.post(url("plans", "/files"), content=photo[:40]), 422)
 
 
 @pytest.mark.parametrize(

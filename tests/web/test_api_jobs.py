@@ -93,8 +93,10 @@ async def test_everything_goes_from_one_server_to_another(server: Running, other
     assert {name: job["result"][name] for name in ("documents", "updates", "present", "left_out")} == {
         "documents": 2,
         "updates": 1,
+        "images": 0,
         "present": 0,
         "left_out": [],
+        "images_missing": [],
     }
     assert text_of((await other.http.get(url("from-afar/team/plans", "/content?format=yjs"))).content) == "hello"
     assert (await imported(other.http, archive, "?prefix=from-afar/"))["result"]["present"] == 2

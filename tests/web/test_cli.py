@@ -310,7 +310,7 @@ def test_the_doctor_finds_a_uvicorn_that_keeps_its_sockets(monkeypatch: pytest.M
 def test_a_backup_is_made_checked_and_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create("plans", "notes")
     file = str(tmp_path / "backup")
-    assert done("backup", file) == f"{file}: 2 documents, 0 updates.\n"
+    assert done("backup", file) == f"{file}: 2 documents, 0 updates, 0 images.\n"
     assert "exists already" in refused("backup", file)[0]
     assert "every one as it was written" in done("doctor", "--backup", file)
     assert "every one as it was written" in done("doctor", "--data")
@@ -320,7 +320,7 @@ def test_a_backup_is_made_checked_and_restored(tmp_path: Path, monkeypatch: pyte
     done("restore", "--replace", file)
     assert len(done("document", "list", "--json").splitlines()) == 2
     monkeypatch.setenv("COSCRIBE_DATA_DIR", str(tmp_path / "elsewhere"))
-    assert done("restore", file) == "Restored 2 documents, 0 updates.\n"
+    assert done("restore", file) == "Restored 2 documents, 0 updates, 0 images.\n"
     assert len(done("document", "list", "--json").splitlines()) == 2
 
 
@@ -331,7 +331,7 @@ def test_damage_is_named_with_code_1_and_the_backup_is_made_all_the_same(tmp_pat
     connection.close()
     file = str(tmp_path / "backup")
     result = run("backup", file)
-    assert (result.exit_code, result.stdout) == (1, f"{file}: 1 documents, 0 updates.\n")
+    assert (result.exit_code, result.stdout) == (1, f"{file}: 1 documents, 0 updates, 0 images.\n")
     lost = ["coscribe: plans: its log should end with row 3 and ends with row 0"]
     assert result.stderr.splitlines() == lost
     assert refused("doctor", "--backup", file) == lost

@@ -47,14 +47,14 @@ def test_everything_goes_into_an_archive_and_comes_out_of_it(
     file = tmp_path / "all.zip"
     create("empty")
     done("document", "delete", "empty")
-    assert done("export", str(file), "--all") == f"{file}: 2 documents, 1 updates.\n"
+    assert done("export", str(file), "--all") == f"{file}: 2 documents, 1 updates, 0 images.\n"
     with zipfile.ZipFile(file) as archive:
         assert archive.read("documents/000001/content.md").startswith(b"# Plans")
     assert file.stat().st_mode & 0o077 == 0
     monkeypatch.setenv("COSCRIBE_DATA_DIR", str(tmp_path / "elsewhere"))
     done("db", "upgrade")
-    assert "2 documents, 1 updates; 0 were here already" in done("import", str(file))
-    assert "2 were here already" in done("import", str(file))
+    assert "2 documents, 1 updates, 0 images; 0 documents were here already" in done("import", str(file))
+    assert "2 documents were here already" in done("import", str(file))
     listed = json.loads(done("document", "list", "--json"))
     assert (listed["id"], listed["title"], listed["head"]) == (plans, "Plans for May", 1)
     assert json.loads(done("document", "list", "--json", "--deleted"))["id"] == "empty"

@@ -19,7 +19,7 @@ from web.api.bodies import Schema, read_query
 from web.api.content import SEQ_MAX, give
 from web.api.jobs import ZIP
 from web.downloads import SANDBOX, content_disposition
-from web.exporting import ARCHIVE
+from web.exporting import ARCHIVE, environment_of
 from web.security import Action
 from web.state import AppRequest
 
@@ -60,14 +60,16 @@ async def _archive(request: AppRequest, grant: Grant) -> Response:
 
 async def _written(request: AppRequest, grant: Grant) -> IO[bytes]:
     """The archive, in a file that has no name any more: it goes with the last who reads it."""
-    file = await request.state["jobs"].new_file()
+    settings, file = request.state["settings"], await request.state["jobs"].new_file()
     try:
         done = await request.state["workers"].run(
             "write_archive",
             json.dumps([grant.document]).encode(),
-            environment={"COSCRIBE_DATABASE_URL": request.state["settings"].database_url},
+            environment=environment_of(settings),
             file=str(file),
             content=True,
+            files_url=settings.files_url,
+            data_dir=str(settings.data_dir),
         )
         for missing in json.loads(done)["left_out"]:
             raise CorruptUpdate(missing["reason"])

@@ -1,18 +1,20 @@
 """`/api/documents/{id}/files`: images in documents. Who may edit a document adds them, who may read it sees them.
 
-Rule I1: what a file is, its first bytes say; neither its name nor what the sender calls it counts. What is none of the
-    kinds listed here is refused, SVG among them: it is a program.
+Rule I1: what a file is, its first bytes say (`collab.images`); neither its name nor what the sender calls it counts.
+    What a camera wrote beside the picture, such as where it was taken, goes before anything is kept.
 Rule I2: a file is given as the kind that it was found to be, and can do nothing: sandboxed, never sniffed, no page of
     this server's origin even when it is opened by itself.
 Rule I3: each look at a file asks the door; browsers keep it, but ask again whether they may show it.
 """
 
+import asyncio
 import hashlib
 import re
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from collab.images import image_type, picture_alone
 from collab.types import Grant
 from storage.files import File
 from web.api.actors import actor_of
@@ -21,7 +23,6 @@ from web.state import AppRequest
 
 SANDBOX = "sandbox; default-src 'none'"
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_RIFF_HEAD = 12
 
 
 class FileReply(Reply):
@@ -31,28 +32,13 @@ class FileReply(Reply):
     bytes: int
 
 
-def image_type(content: bytes) -> str | None:
-    """The media type of an image that documents may have (rule I1)."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    head = content[:_RIFF_HEAD]
-    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
-        return "image/webp"
-    if head[4:] in (b"ftypavif", b"ftypavis"):
-        return "image/avif"
-    return None
-
-
 async def add_file(request: AppRequest, grant: Grant) -> Response:
     settings, files = request.state["settings"], request.state["database"].files
     content = await read_body(request, settings.file_bytes_max)
     media_type = image_type(content)
     if media_type is None:
         raise HTTPException(415, "this is no image of a kind that documents can have: PNG, JPEG, GIF, WebP, AVIF")
+    content = await asyncio.to_thread(picture_alone, content)
     digest = hashlib.sha256(content).hexdigest()
     file = File(digest, media_type, len(content))
     # Before anything is kept; `add` makes sure.

@@ -58,10 +58,13 @@ class LeftOut(Reply):
 class ResultReply(Reply):
     documents: int
     updates: int
+    images: int
     present: int
     """Of an import: how many documents were here already."""
     bytes: int
     left_out: list[LeftOut]
+    images_missing: list[LeftOut]
+    """By the document that they belong to."""
 
 
 class ProblemReply(Reply):

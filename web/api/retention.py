@@ -94,7 +94,8 @@ async def purge(request: AppRequest, visitor: Visitor) -> Response:
         return respond(PurgedReply(done=False, **asdict(await retention.stored(document))))
     # Files go first: should the rest fail, the document is still in the bin, and can be purged again.
     await retention.stored(document)
-    await request.state["blobs"].remove((await request.state["database"].documents.get(document)).epoch)
+    if await request.state["database"].files.alone(document):
+        await request.state["blobs"].remove((await request.state["database"].documents.get(document)).epoch)
     purged = await retention.purge(document, visitor.actor)
     for each in (document, comments_of(document)):
         request.state["hub"].close_document(each, DocumentNotFound("this document was deleted"))

@@ -6,6 +6,9 @@
  *          browser has no locks every tab is a writer, and the copy gets everything as often as there are tabs.
  */
 
+/** Not there where no page is. */
+const page = (globalThis as { document?: Document }).document
+
 export class Writer {
   readonly #name: string
   readonly #changed: (mine: boolean) => void
@@ -20,11 +23,11 @@ export class Writer {
   constructor(name: string, changed: (mine: boolean) => void) {
     this.#name = name
     this.#changed = changed
-    this.#locks = (globalThis.navigator as Navigator | undefined)?.locks
+    this.#locks = (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks
     this.#mine = this.#locks === undefined
     if (this.#locks === undefined) return
-    globalThis.document?.addEventListener('visibilitychange', this.#looked)
-    if (globalThis.document?.visibilityState === 'visible') this.claim()
+    page?.addEventListener('visibilitychange', this.#looked)
+    if (page?.visibilityState === 'visible') this.claim()
     else void this.#wait()
   }
 
@@ -42,13 +45,13 @@ export class Writer {
 
   close(): void {
     this.#closed = true
-    globalThis.document?.removeEventListener('visibilitychange', this.#looked)
+    page?.removeEventListener('visibilitychange', this.#looked)
     this.#waiting?.abort()
     this.#release()
   }
 
   readonly #looked = (): void => {
-    if (globalThis.document.visibilityState === 'visible') this.claim()
+    if (page?.visibilityState === 'visible') this.claim()
   }
 
   /** Take the place of a writer that goes. */
@@ -58,17 +61,17 @@ export class Writer {
   }
 
   async #hold(options: LockOptions): Promise<void> {
-    let granted = false
+    const lock = { granted: false }
     try {
       await this.#locks?.request(this.#name, options, () => {
-        granted = true
+        lock.granted = true
         this.#claiming = false
         if (this.#closed) return undefined
         this.#become(true)
         return new Promise<void>((resolve) => (this.#release = resolve))
       })
     } catch {
-      if (granted) {
+      if (lock.granted) {
         // Another tab has become the writer.
         this.#become(false)
         if (!this.#closed) await this.#wait()
