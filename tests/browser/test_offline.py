@@ -21,6 +21,7 @@ from tests.browser.accounts import CHEAP, House, call
 from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import PHONE, Person
+from tests.collab.test_images import PLACE, exif, segment
 from tests.e2e.raw_client import RawClient
 from tests.servers import ServerProcess, StartServer
 from tests.setup import ROOT
@@ -45,6 +46,14 @@ _CACHED = """async () => {
 
 
 _DATABASES = "async () => (await indexedDB.databases()).map(({name}) => name)"
+
+
+_PASTE = """(element, encoded) => {
+    const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))
+    const transfer = new DataTransfer()
+    transfer.items.add(new File([bytes], 'heron.jpeg', {type: 'image/jpeg'}))
+    element.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true, cancelable: true}))
+}"""
 
 
 async def controlled(person: Person) -> None:
@@ -120,6 +129,11 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ann.open(marked)
     await ann.write("written by Ann")
     await ann.state_is("saved")
+    size = ann.page.viewport_size
+    assert size is not None
+    width, height = size["width"], size["height"]
+    screen = await ann.page.screenshot(type="jpeg")
+    photo = screen[:2] + segment(0xE1, b"Exif\0\0" + exif(6)) + screen[2:]
     await ben.open(plans)
     await controlled(ben)
     await ben.write("before the tunnel")
@@ -163,9 +177,15 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ben.open(plans)
     await ben.shows("before the tunnel")
     await ben.write(", and inside it")
+    await ben.editor.evaluate(_PASTE, base64.b64encode(photo).decode())
+    picture = ben.page.locator(".image img")
+    await expect(picture).to_be_visible()
+    await expect(ben.page.locator(".image")).to_contain_text("sent when the server can be reached")
     await kept_here(ben)
+    await ben.picture("image-offline-phone-dark")
     await ben.page.reload()
-    await ben.shows("before the tunnel, and inside it")
+    await expect(picture).to_be_visible()
+    await expect(ben.editor).to_contain_text("before the tunnel, and inside it")
 
     # Something new comes to mind.
     await ben.page.goto(server.url)
@@ -187,9 +207,18 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await expect(ben.page.get_by_role("link", name="Never opened")).to_be_visible()
     await expect(ben.page.get_by_role("heading", name="Documents on this device")).to_have_count(0)
     await expect(ben.page.get_by_text("Your edits of 2 documents are saved now.")).to_be_visible()
-    assert (await house.text(plans)).strip() == "before the tunnel, and inside it"
+    assert (await house.text(plans)).strip().startswith("before the tunnel, and inside it")
     await ann.open(plans)
-    await ann.shows("before the tunnel, and inside it")
+    await expect(ann.editor).to_contain_text("before the tunnel, and inside it")
+    # The photo came too, upright, and without what the camera wrote beside it.
+    shown = ann.page.locator(".image img")
+    await expect(shown).to_be_visible()
+    assert await shown.evaluate("(image) => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [
+        height,
+        width,
+    ]
+    kept = [path.read_bytes() for path in (server.data_dir / "files").rglob("*") if path.is_file()]
+    assert [PLACE in content for content in kept] == [False]
     await ben.page.get_by_role("link", name="Ideas").click()
     await ben.shows("light at the end, of it")
     await ben.state_is("saved")

@@ -81,9 +81,39 @@ async def test_two_people_see_each_other_write(visit: Visit, server: ServerProce
     await ada.picture("desktop-light-two-carets")
     await ben.picture("phone-dark")
 
+    await in_two_tabs(server, document, ada, ben)
+
     await ben.page.close()
     await expect(ada.caret_label).to_have_count(0)
     await expect(ada.page.get_by_test_id("presence").get_by_role("listitem")).to_have_count(0)
+
+
+async def in_two_tabs(server: ServerProcess, document: str, ada: Person, ben: Person) -> None:
+    """She is one person with two carets, her device keeps each edit once, and one tab takes up what another leaves."""
+    first, ada.page = ada.page, await ada.context.new_page()
+    ada.watch()
+    await ada.open(document)
+    await ada.write("!")
+    await ada.state_is("saved")
+    await expect(ben.caret_label).to_have_count(2)
+    await expect(ben.page.get_by_test_id("presence").get_by_role("listitem")).to_have_count(1)
+    before = len(await ada.copy_on_device(document))
+    words = " Two more came."
+    await ada.write(words)
+    await ada.state_is("saved")
+    text, second = await ada.text(), ada.page
+    ada.page = first
+    await ada.shows(text)
+    assert len(await ada.copy_on_device(document)) - before == len(words)
+    # The tab that kept the copy goes.
+    await second.close()
+    await ben.write(" Then none.")
+    await ada.shows(f"{text} Then none.")
+
+    async def is_whole() -> bool:
+        return replica_of(await ada.copy_on_device(document)) == replica_of(await stored_rows(server, document))
+
+    await eventually(is_whole, "the copy holds what the log holds")
 
 
 async def test_a_reload_keeps_the_text(visit: Visit, server: ServerProcess, document: str) -> None:

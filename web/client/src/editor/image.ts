@@ -4,7 +4,7 @@ import Image from '@tiptap/extension-image'
 import type { Node } from '@tiptap/pm/model'
 import type { NodeView } from '@tiptap/pm/view'
 
-import { digestOf, type DocumentFiles } from '../lib/files'
+import { digestOf, type DocumentFiles, type Waits } from '../lib/files'
 import { t } from '../lib/i18n'
 
 const INSIDE = /^data:image\/(png|jpeg|gif|webp|avif);base64,/
@@ -19,6 +19,7 @@ class ImageView implements NodeView {
   readonly #files: DocumentFiles | null
   #source: string | null = null
   #alt = ''
+  #unwatch: () => void = () => undefined
 
   constructor(node: Node, files: DocumentFiles | null) {
     this.#files = files
@@ -32,6 +33,10 @@ class ImageView implements NodeView {
     return true
   }
 
+  destroy(): void {
+    this.#unwatch()
+  }
+
   #show(node: Node): void {
     const { src, alt } = node.attrs as { src: string | null; alt: string | null }
     this.#alt = alt ?? ''
@@ -41,6 +46,7 @@ class ImageView implements NodeView {
       return
     }
     this.#source = src
+    this.#unwatch()
     const source = src ?? ''
     const digest = digestOf(source)
     if (INSIDE.test(source)) this.#draw(source)
@@ -49,7 +55,11 @@ class ImageView implements NodeView {
     else {
       this.#say(t('Loading the image…'))
       this.#files.url(digest).then(
-        (url) => this.#source === src && this.#draw(url),
+        (url) => {
+          if (this.#source !== src) return
+          this.#draw(url)
+          this.#unwatch = this.#files?.watch(digest, (waits) => this.#mark(waits)) ?? this.#unwatch
+        },
         () => this.#source === src && this.#say(t('This image is not on this device. It appears when the server can be reached.')),
       )
     }
@@ -60,6 +70,26 @@ class ImageView implements NodeView {
     image.alt = this.#alt
     image.src = url
     this.dom.replaceChildren(image)
+  }
+
+  /** Only this device has it. */
+  #mark(waits: Waits): void {
+    const before = this.dom.querySelector('.uploading')
+    if (waits === undefined) {
+      before?.remove()
+      return
+    }
+    const note = before ?? document.createElement('span')
+    note.className = 'uploading'
+    if (waits === null) {
+      note.textContent = t('Kept on this device. It is sent when the server can be reached.')
+    } else {
+      const bar = note.querySelector('progress') ?? document.createElement('progress')
+      bar.setAttribute('aria-label', t('Uploading the image'))
+      bar.value = waits
+      if (!bar.isConnected) note.replaceChildren(bar, ` ${t('Uploading…')}`)
+    }
+    if (before === null) this.dom.append(note)
   }
 
   #say(words: string): void {

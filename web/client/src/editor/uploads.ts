@@ -1,11 +1,14 @@
-/** Puts images into the text, by paste, drop or choice: each is sent first, and shows how far it is where it will stand. */
+/**
+ * Puts images into the text, by paste, drop or choice: each is sent first, and shows how far it is where it will stand.
+ * What cannot be sent now is kept on this device, and sent later.
+ */
 
 import { Extension, type Editor } from '@tiptap/core'
 import { Plugin, PluginKey } from '@tiptap/pm/state'
 import { Decoration, DecorationSet } from '@tiptap/pm/view'
 
 import type { DocumentFiles } from '../lib/files'
-import { messageOf } from '../lib/http'
+import { messageOf, Unreachable } from '../lib/http'
 import { t } from '../lib/i18n'
 
 const key = new PluginKey<DecorationSet>('uploads')
@@ -95,7 +98,7 @@ async function put(editor: Editor, { files, fault }: UploadOptions, file: File, 
   const add = Decoration.widget(pos, bar.frame, { id, side: 1 })
   editor.view.dispatch(editor.state.tr.setMeta(key, { add } satisfies Change))
   try {
-    const src = await files.upload(file, (part) => (bar.progress.value = part))
+    const src = await sendOrHold(files, file, (part) => (bar.progress.value = part))
     const [place] = key.getState(editor.state)?.find(undefined, undefined, (spec: { id?: unknown }) => spec.id === id) ?? []
     // Without a place, what stood around it was deleted meanwhile.
     if (!editor.isDestroyed && place !== undefined) editor.commands.insertContentAt(place.from, { type: 'image', attrs: { src, alt: describe(file) } })
@@ -103,6 +106,16 @@ async function put(editor: Editor, { files, fault }: UploadOptions, file: File, 
     fault(`${file.name}: ${messageOf(error)}`)
   } finally {
     if (!editor.isDestroyed) editor.view.dispatch(editor.state.tr.setMeta(key, { remove: id } satisfies Change))
+  }
+}
+
+async function sendOrHold(files: DocumentFiles, file: File, progress: (part: number) => void): Promise<string> {
+  try {
+    return await files.upload(file, progress)
+  } catch (error) {
+    const held = error instanceof Unreachable ? await files.hold(file) : null
+    if (held === null) throw error
+    return held
   }
 }
 

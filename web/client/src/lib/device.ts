@@ -9,6 +9,7 @@ import { forgetKnown, listKnown, readKnown } from './known-documents'
 import { dropText, TEXTS } from './local-texts'
 import { isShellCache } from './shell-cache'
 import { factKeys, forgetFact, readFact } from './storage'
+import { documentsWithUnsent, forgetUnsent, unsentOf } from './unsent'
 
 const PREFIX = 'coscribe:'
 /** Facts with the epochs of earlier copies, by document. */
@@ -21,13 +22,13 @@ export interface Unsaved {
   title: string
 }
 
-/** Documents with edits on this device that the server has never confirmed. */
+/** Documents with edits or images on this device that the server has never confirmed. */
 export function unsavedHere(): Unsaved[] {
   return listKnown()
-    .concat(branched())
+    .concat(branched(), documentsWithUnsent())
     .filter((id, index, all) => all.indexOf(id) === index)
     .map((id) => ({ id, known: readKnown(id), branched: branched().includes(id) }))
-    .filter(({ known, branched }) => branched || known?.unsaved === true || known?.pendingTitle !== undefined)
+    .filter(({ id, known, branched }) => branched || unsentOf(id).length > 0 || known?.unsaved === true || known?.pendingTitle !== undefined)
     .map(({ id, known }) => ({ id, title: known?.pendingTitle ?? known?.title ?? '' }))
 }
 
@@ -84,6 +85,7 @@ function deleteDatabase(name: string): Promise<void> {
 export async function removeFromDevice(id: string): Promise<void> {
   const known = readKnown(id)
   forgetKnown(id)
+  forgetUnsent(id)
   await dropText(id)
   if (known !== null) await deleteCopy(copyName(id, known.epoch))
 }

@@ -3,6 +3,7 @@
 import { removeFromDevice } from './device'
 import { Refused, Unreachable } from './http'
 import { listKnown, readKnown } from './known-documents'
+import { unsentOf } from './unsent'
 
 const LOCK = 'coscribe:errands'
 const FORBIDDEN = 403
@@ -11,7 +12,7 @@ const FORBIDDEN = 403
 function waiting(): string[] {
   return listKnown().filter((id) => {
     const known = readKnown(id)
-    return known?.unsaved === true || known?.begunHere === true || known?.pendingTitle !== undefined
+    return unsentOf(id).length > 0 || known?.unsaved === true || known?.begunHere === true || known?.pendingTitle !== undefined
   })
 }
 
@@ -45,7 +46,7 @@ export async function bring(id: string, { automatic = false } = {}): Promise<boo
 /** A document that was taken away leaves this device too, unless it holds what exists nowhere else. */
 async function letGo(id: string, { status }: Refused): Promise<void> {
   const known = readKnown(id)
-  if (status !== FORBIDDEN || known === null || known.unsaved === true || known.pendingTitle !== undefined) return
+  if (status !== FORBIDDEN || known === null || known.unsaved === true || known.pendingTitle !== undefined || unsentOf(id).length > 0) return
   await removeFromDevice(id)
 }
 

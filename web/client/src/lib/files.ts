@@ -4,12 +4,19 @@
  * Rule F1: what is kept goes with the copy: when the document is taken away, and when its person signs out.
  * Rule F2: the page shows what it has loaded, never an address of the server: the server is asked once for each image,
  *          and by the page, so that it knows when it may not be shown any more.
+ * Rule F3: an image that cannot be sent is kept, and stands in the text under the SHA-256 of its file, until the server has
+ *          it. What the server keeps may be called otherwise: it takes away what a camera wrote beside the picture.
  */
+
+import * as Y from 'yjs'
 
 import { documentApiPath } from './document-id'
 import { Refused, refusalOf, Unreachable } from './http'
 import { t } from './i18n'
+import { setUnsent, unsentOf } from './unsent'
 
+/** As in `editor/extensions`, which is not loaded where only images are sent. */
+const FRAGMENT = 'default'
 const SCHEME = 'coscribe:files/'
 const REFERENCE = /^coscribe:files\/([0-9a-f]{64})$/
 
@@ -17,13 +24,28 @@ export function digestOf(source: string): string | null {
   return REFERENCE.exec(source)?.[1] ?? null
 }
 
+const RETRY_MS = 10_000
+
+/** Of an image that waits for the server: the part of it that is sent; null while nothing is; undefined when it is there. */
+export type Waits = number | null | undefined
+
 export class DocumentFiles {
+  readonly #document: string
   readonly #path: string
   readonly #cacheName: () => string | null
   readonly #urls = new Map<string, Promise<string>>()
+  readonly #watchers = new Map<string, Set<(waits: Waits) => void>>()
+  #sending = false
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #closed = false
+  /** Is told how many images wait. */
+  held: (count: number) => void = () => undefined
+  /** Is told of an image that the server does not take. */
+  refused: (error: Refused) => void = () => undefined
 
   /** @param cacheName names the copy of the document on this device; null while there is none. */
   constructor(document: string, cacheName: () => string | null) {
+    this.#document = document
     this.#path = `${documentApiPath(document)}/files`
     this.#cacheName = cacheName
   }
@@ -57,7 +79,84 @@ export class DocumentFiles {
     return SCHEME + id
   }
 
+  /** Rule F3. Gives back what stands in the document for it, or null where nothing can be kept. */
+  async hold(file: Blob): Promise<string | null> {
+    // Not at addresses that are not secure.
+    if (!('subtle' in crypto)) return null
+    const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()))
+    const digest = Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+    try {
+      const cache = await this.#cache()
+      if (cache === null) return null
+      await cache.put(this.#address(digest), new Response(file))
+    } catch {
+      return null
+    }
+    this.#urls.set(digest, Promise.resolve(URL.createObjectURL(file)))
+    this.#mark(digest, null)
+    return SCHEME + digest
+  }
+
+  /** Send what waits, one image after the other and in one tab alone; again a while later when that does not go. */
+  async sendHeld(doc: Y.Doc): Promise<void> {
+    this.held(unsentOf(this.#document).length)
+    if (this.#sending || this.#closed) return
+    this.#sending = true
+    clearTimeout(this.#retry)
+    try {
+      await inTurn(`coscribe:images ${this.#document}`, async () => {
+        for (const digest of unsentOf(this.#document)) await this.#sendOne(doc, digest)
+      })
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error
+    } finally {
+      this.#sending = false
+    }
+    this.held(unsentOf(this.#document).length)
+    if (unsentOf(this.#document).length > 0 && !this.#isClosed()) this.#retry = setTimeout(() => void this.sendHeld(doc), RETRY_MS)
+  }
+
+  async #sendOne(doc: Y.Doc, digest: string): Promise<void> {
+    const file = await (await (await this.#cache())?.match(this.#address(digest)))?.blob()
+    try {
+      // Where the browser has removed it nothing can be sent any more.
+      if (file !== undefined) {
+        const source = await this.upload(file, (part) => this.#tell(digest, part))
+        if (source !== SCHEME + digest) rename(doc, SCHEME + digest, source)
+      }
+    } catch (error) {
+      this.#tell(digest, null)
+      if (!(error instanceof Refused)) throw error
+      this.refused(error)
+    }
+    this.#mark(digest, undefined)
+  }
+
+  /** Hear of an image whether it waits for the server, now and whenever that changes. */
+  watch(digest: string, told: (waits: Waits) => void): () => void {
+    const watchers = this.#watchers.get(digest) ?? new Set()
+    this.#watchers.set(digest, watchers.add(told))
+    told(unsentOf(this.#document).includes(digest) ? null : undefined)
+    return () => watchers.delete(told)
+  }
+
+  #mark(digest: string, waits: Waits): void {
+    setUnsent(this.#document, digest, waits !== undefined)
+    this.held(unsentOf(this.#document).length)
+    this.#tell(digest, waits)
+  }
+
+  #tell(digest: string, waits: Waits): void {
+    for (const told of this.#watchers.get(digest) ?? []) told(waits)
+  }
+
+  #isClosed(): boolean {
+    return this.#closed
+  }
+
   close(): void {
+    this.#closed = true
+    clearTimeout(this.#retry)
     for (const url of this.#urls.values()) void url.then((shown) => URL.revokeObjectURL(shown), () => undefined)
     this.#urls.clear()
   }
@@ -112,5 +211,25 @@ function send(path: string, body: Blob, progress: (part: number) => void): Promi
     request.open('POST', path)
     request.setRequestHeader('Content-Type', 'application/octet-stream')
     request.send(body)
+  })
+}
+
+/** Whatever stands for one image in a document stands for another one from now on. */
+function rename(doc: Y.Doc, from: string, to: string): void {
+  const visit = (node: Y.XmlFragment | Y.XmlElement): void => {
+    for (const child of node.toArray()) {
+      if (!(child instanceof Y.XmlElement)) continue
+      if (child.nodeName === 'image' && child.getAttribute('src') === from) child.setAttribute('src', to)
+      visit(child)
+    }
+  }
+  doc.transact(() => visit(doc.getXmlFragment(FRAGMENT)))
+}
+
+/** Whoever comes second has nothing to do. */
+async function inTurn(name: string, work: () => Promise<void>): Promise<void> {
+  if (!('locks' in navigator)) return work()
+  await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
+    if (lock !== null) await work()
   })
 }

@@ -76,9 +76,10 @@ export async function readTimeline(document: string, filter: TimelineFilter, aft
   return (await request('GET', query, undefined, { patienceMs: PATIENCE_MS })) as TimelinePage
 }
 
-/** The state at a seq as a tree, with the author of everything in it. */
-export async function readState(document: string, at: number, signal: AbortSignal): Promise<unknown> {
-  return request('GET', `${path(document)}/blame?at=${at}`, undefined, { signal, patienceMs: PATIENCE_MS })
+/** The state at a seq, or the newest one, as a tree, with the author of everything in it. */
+export async function readState(document: string, at: number | null, signal: AbortSignal): Promise<unknown> {
+  const query = withQuery(`${path(document)}/blame`, { at: at === null ? null : String(at) })
+  return request('GET', query, undefined, { signal, patienceMs: PATIENCE_MS })
 }
 
 /** What became of the state at `from` until `to`; as `readState`, with every change marked. */

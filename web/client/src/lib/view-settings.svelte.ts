@@ -18,6 +18,8 @@ class ViewSettings {
   #kept: Kept = $state(kept())
   /** Nothing but the text. Not kept: who comes back looks for the rest. */
   focus = $state(false)
+  /** The text in the colours of who wrote it. Not kept either. */
+  authors = $state(false)
 
   get wide(): boolean {
     return this.#kept.wide

@@ -22,6 +22,7 @@ import type { Here } from '../lib/people-here'
 import { dropSecret, takeSecret } from '../lib/paths'
 import { mayWrite, type Role } from '../lib/roles'
 import { stateLine, type Line, type Refusal } from '../lib/state-words'
+import { forgetUnsent, unsentOf } from '../lib/unsent'
 import { branchesOf, rememberBranch } from '../sync/branch'
 import { CalmState, type Facts, type ShownState } from '../sync/calm-state'
 import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
@@ -77,6 +78,8 @@ export class OpenDocument {
   linkRefused = $state(false)
   /** Somebody here typed what the server has not confirmed (rule O2). */
   unconfirmed = $state(false)
+  /** How many images wait on this device for the server. */
+  images = $state(0)
 
   readonly #end = new AbortController()
   #shown: ShownState = $state('connecting')
@@ -112,6 +115,7 @@ export class OpenDocument {
     this.#rememberedRole = known?.role ?? null
     this.unconfirmed = known?.unsaved ?? false
     this.#waitedBefore = known?.waiting ?? 0
+    this.images = unsentOf(id).length
     this.#begunHere = known?.begunHere ?? false
     this.title = new DocumentTitle({
       document: id,
@@ -134,9 +138,9 @@ export class OpenDocument {
     return this.unconfirmed && this.role !== null && !this.mayWrite && !this.view.outdated
   }
 
-  /** The text and the title are saved, or it does not say so. */
+  /** The text, its images and the title are saved, or it does not say so. */
   get state(): ShownState {
-    return this.#shown === 'saved' && this.title.pending ? 'saving' : this.#shown
+    return this.#shown === 'saved' && (this.title.pending || this.images > 0) ? 'saving' : this.#shown
   }
 
   get line(): Line {
@@ -147,7 +151,7 @@ export class OpenDocument {
 
   /** How many edits made here the server has not confirmed, as far as they were counted. */
   get waiting(): number {
-    return this.unconfirmed ? this.#waitedBefore + this.view.waiting : 0
+    return (this.unconfirmed ? this.#waitedBefore + this.view.waiting : 0) + this.images
   }
 
   /** Closing the page now would lose something. A pending title is remembered by the browser. */
@@ -157,7 +161,7 @@ export class OpenDocument {
 
   /** The page must not be loaded anew just now: something would be lost, or is under way to the server. */
   get busy(): boolean {
-    const underWay = this.view.synced && this.mayWrite && this.refusal === null && (this.unconfirmed || this.title.pending)
+    const underWay = this.view.synced && this.mayWrite && this.refusal === null && (this.unconfirmed || this.title.pending || this.images > 0)
     return this.wouldLose || underWay
   }
 
@@ -194,6 +198,7 @@ export class OpenDocument {
     if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
     await session?.dropDraft()
     forgetKnown(this.id)
+    forgetUnsent(this.id)
     await dropText(this.id)
   }
 
@@ -262,7 +267,7 @@ export class OpenDocument {
       if (!local) return
       this.#setUnconfirmed(true)
       // Online it is a matter of moments.
-      if (!this.view.synced || this.view.overdue) changeKnown(this.id, (known) => (known.waiting = this.waiting))
+      if (!this.view.synced || this.view.overdue) changeKnown(this.id, (known) => (known.waiting = this.waiting - this.images))
     })
     this.session = session
     this.branches = branchesOf(this.id)
@@ -405,7 +410,7 @@ export class OpenDocument {
   async #letGo(): Promise<void> {
     const { session } = this
     await session?.close()
-    if (this.refusal !== 'forbidden' || this.unconfirmed || this.title.pending) return
+    if (this.refusal !== 'forbidden' || this.unconfirmed || this.title.pending || this.images > 0) return
     clearTimeout(this.#textTimer)
     if (session !== null && session.epoch !== null) await deleteCopy(copyName(this.id, session.epoch))
     forgetKnown(this.id)

@@ -4,13 +4,17 @@
  *
  * Rule E1: whatever needs a person (another epoch, a role that no longer writes, the bin, quarantine) is left as it is.
  * Rule E2: nothing is taken down as done before the server has acknowledged it and this device has stored it.
+ * Rule E3: images that wait come first: what stands for one in the text is known for certain only then.
  */
 
 import { renameDocument, type DocumentInfo } from '../lib/api'
+import { copyName } from '../lib/device'
 import { socketUrl } from '../lib/document-id'
+import { DocumentFiles } from '../lib/files'
 import { changeKnown, now, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
 import { keepText } from '../lib/local-texts'
 import { mayWrite } from '../lib/roles'
+import { unsentOf } from '../lib/unsent'
 import { handOver } from './hand-over'
 import { lookUp } from './lookup'
 import { plainText } from './plain-text'
@@ -60,6 +64,7 @@ async function sendTitle(id: string): Promise<void> {
 async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Promise<boolean> {
   const begunHere = readKnown(id)?.begunHere === true
   let heed: (view: SessionView) => void = () => undefined
+  let sending = unsentOf(id).length > 0
   const session = new DocumentSession({
     document: id,
     serverUrl: socketUrl(location),
@@ -71,13 +76,16 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
     const whole = new Promise<boolean>((resolve) => {
       heed = (view) => {
         if (view.refused !== null || (view.outdated && readKnown(id)?.unsaved === true)) resolve(false)
-        else if (isWhole(view)) resolve(true)
+        else if (isWhole(view) && !sending) resolve(true)
       }
       signal.addEventListener('abort', () => resolve(false))
     })
     if (begunHere) session.openDraft(info.epoch)
     else session.openCopy(info.epoch)
     await session.connect()
+    if (unsentOf(id).length > 0) await sendImages(id, session, info.epoch)
+    sending = false
+    heed(session.view)
     if (!(await whole)) return false
     changeKnown(id, (known) => {
       known.epoch = info.epoch
@@ -92,6 +100,13 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
   } finally {
     await session.close()
   }
+}
+
+/** Rule E3. */
+async function sendImages(id: string, session: DocumentSession, epoch: string): Promise<void> {
+  const files = new DocumentFiles(id, () => copyName(id, epoch))
+  await files.sendHeld(session.doc)
+  files.close()
 }
 
 /** Rule E2. Whoever only reads is acknowledged nothing. */
