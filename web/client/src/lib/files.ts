@@ -25,6 +25,8 @@ export function digestOf(source: string): string | null {
 }
 
 const RETRY_MS = 10_000
+/** Of the room that the browser gives: beyond, images that the server has are not kept. */
+const ROOM_PART = 0.5
 
 /** Of an image that waits for the server: the part of it that is sent; null while nothing is; undefined when it is there. */
 export type Waits = number | null | undefined
@@ -177,7 +179,7 @@ export class DocumentFiles {
 
   async #keep(digest: string, response: Response): Promise<void> {
     try {
-      await (await this.#cache())?.put(this.#address(digest), response)
+      if (await hasRoom()) await (await this.#cache())?.put(this.#address(digest), response)
     } catch {
       // Without room on this device, images need the server.
     }
@@ -195,6 +197,12 @@ export class DocumentFiles {
       return null
     }
   }
+}
+
+/** Rule F1 does not mean that images may push the documents out. */
+async function hasRoom(): Promise<boolean> {
+  const { usage = 0, quota = Infinity } = await navigator.storage.estimate()
+  return usage < quota * ROOM_PART
 }
 
 /** `fetch` does not tell how far an upload is. */
