@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from collab.errors import StoreUnavailable
 from storage.accounts import Account, NewSignIn
 from storage.audit_log import Actor
 from storage.errors import EntryNotFound
@@ -90,8 +91,9 @@ async def me_of(request: AppRequest, visitor: Visitor) -> Me:
         return await me_as(request, visitor.account, expires_ms)
     person = None
     if visitor.user_id is not None:
-        if visitor.user_name:
-            await request.state["database"].history.remember_name(visitor.user_id, visitor.user_name)
+        with contextlib.suppress(StoreUnavailable):  # Then it is the next time.
+            name = visitor.user_name or visitor.user_id
+            await request.state["database"].history.remember_name(visitor.user_id, name)
         person = Myself(
             id=visitor.user_id,
             name=visitor.user_name or visitor.user_id,

@@ -27,6 +27,8 @@ export function digestOf(source: string): string | null {
 const RETRY_MS = 10_000
 /** Of the room that the browser gives: beyond, images that the server has are not kept. */
 const ROOM_PART = 0.5
+/** Too large, no image, damaged or no room left: it will not be taken later either. */
+const NEVER = new Set([400, 413, 415, 422])
 
 /** Of an image that waits for the server: the part of it that is sent; null while nothing is; undefined when it is there. */
 export type Waits = number | null | undefined
@@ -42,8 +44,8 @@ export class DocumentFiles {
   #closed = false
   /** Is told how many images wait. */
   held: (count: number) => void = () => undefined
-  /** Is told of an image that the server does not take. */
-  refused: (error: Refused) => void = () => undefined
+  /** Is told of an image that the server does not take, ever. Where nobody is there to be told it goes on waiting. */
+  refused: ((error: Refused) => void) | null = null
 
   /** @param cacheName names the copy of the document on this device; null while there is none. */
   constructor(document: string, cacheName: () => string | null) {
@@ -110,12 +112,13 @@ export class DocumentFiles {
         for (const digest of unsentOf(this.#document)) await this.#sendOne(doc, digest)
       })
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error
+      if (!(error instanceof Unreachable || error instanceof Refused)) throw error
     } finally {
       this.#sending = false
     }
-    this.held(unsentOf(this.#document).length)
-    if (unsentOf(this.#document).length > 0 && !this.#isClosed()) this.#retry = setTimeout(() => void this.sendHeld(doc), RETRY_MS)
+    const left = unsentOf(this.#document).length
+    this.held(left)
+    if (left > 0 && !this.#isClosed()) this.#retry = setTimeout(() => void this.sendHeld(doc), RETRY_MS)
   }
 
   async #sendOne(doc: Y.Doc, digest: string): Promise<void> {
@@ -128,7 +131,7 @@ export class DocumentFiles {
       }
     } catch (error) {
       this.#tell(digest, null)
-      if (!(error instanceof Refused)) throw error
+      if (!(error instanceof Refused) || !NEVER.has(error.status) || this.refused === null) throw error
       this.refused(error)
     }
     this.#mark(digest, undefined)

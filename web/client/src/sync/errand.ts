@@ -96,7 +96,7 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
     })
     await session.dropDraft()
     await keepText(id, plainText(session.doc))
-    return true
+    return unsentOf(id).length === 0
   } finally {
     await session.close()
   }
