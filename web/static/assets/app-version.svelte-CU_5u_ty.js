@@ -1,0 +1,1 @@
+export{t as appVersion}from"./app-version.svelte-C1ubDqp4.js";
