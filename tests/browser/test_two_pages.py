@@ -12,6 +12,7 @@ from playwright.async_api import Dialog, Locator, Page, Route, WebSocketRoute, e
 from pycrdt import XmlFragment
 
 from collab.structs import read_deletions
+from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import ARTIFACTS, PHONE, Person, same_text
 from tests.e2e.feed import read_all
@@ -61,7 +62,7 @@ def replica_of(updates: list[bytes]) -> tuple[str, dict[int, int], list[tuple[in
     return str(doc.get(FRAGMENT, type=XmlFragment)), state_vector(doc), deleted
 
 
-async def test_two_people_see_each_other_write(visit: Visit, server: ServerProcess, document: str) -> None:
+async def test_two_people_see_each_other_write(axe: str, visit: Visit, server: ServerProcess, document: str) -> None:
     ada = await visit(server)
     ben = await visit(server, **PHONE)
     await ada.open(document)
@@ -82,10 +83,31 @@ async def test_two_people_see_each_other_write(visit: Visit, server: ServerProce
     await ben.picture("phone-dark")
 
     await in_two_tabs(server, document, ada, ben)
+    await in_colours(ada, ben, axe)
 
     await ben.page.close()
     await expect(ada.caret_label).to_have_count(0)
     await expect(ada.page.get_by_test_id("presence").get_by_role("listitem")).to_have_count(0)
+
+
+async def in_colours(ada: Person, ben: Person, axe: str) -> None:
+    """Who wrote what, as the server knows; where nobody has signed in, each tab is somebody."""
+    await ada.page.get_by_role("button", name="More for this document").click()
+    await ada.page.get_by_role("menuitem", name="Colour by author").click()
+    legend = ada.page.get_by_test_id("authors")
+    await expect(legend.get_by_role("listitem")).to_have_count(3)
+    words = ada.page.locator(".by-author")
+    await expect(words.filter(has_text="Two herons")).to_have_attribute("title", re.compile("Written by Somebody"))
+    await expect(legend).to_contain_text("At the caret: Somebody")
+    before = await words.filter(has_text="Then none.").get_attribute("title")
+    # What is typed now has its author's colour at once, and moves nobody else's.
+    await ben.write(" So it was.")
+    await expect(words.filter(has_text="So it was.")).to_have_attribute("title", before or "")
+    await sound(ada, axe)
+    await photograph(ada, "authors")
+    await legend.get_by_role("button").click()
+    await expect(words).to_have_count(0)
+    await expect(legend).to_have_count(0)
 
 
 async def in_two_tabs(server: ServerProcess, document: str, ada: Person, ben: Person) -> None:
