@@ -35,7 +35,7 @@ describe('a job', () => {
   test('says how far it is, and what came of it', () => {
     expect(jobWords(job({}))).toBe('Starting…')
     expect(jobWords(job({ progress: { what: 'storing documents', done: 3, total: 9 } }))).toBe('Storing documents: 3 of 9')
-    const result = { documents: 2, updates: 1, present: 1, bytes: 4711, left_out: [] }
+    const result = { documents: 2, updates: 1, present: 1, bytes: 4711, left_out: [], images_missing: [] }
     expect(jobWords(job({ state: 'done', result }))).toMatch(/^2 documents, 1 update, 4[.,]7.kB, 1 document here already/)
     expect(jobWords(job({ kind: 'import', state: 'done', result: { ...result, present: 0 } }))).toBe('2 documents, 1 update')
     expect(jobWords(job({ state: 'failed', problem: { code: 'bad-file', detail: 'no archive' } }))).toBe('Failed: no archive')

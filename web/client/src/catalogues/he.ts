@@ -731,6 +731,7 @@ const he: Catalogue = {
   '{browser} on {system}': '{browser} ב־{system}',
   '{count, plural, one {# document is chosen.} other {# documents are chosen.}}': '{count, plural, one {נבחר מסמך אחד.} two {נבחרו # מסמכים.} other {נבחרו # מסמכים.}}',
   '{count, plural, one {# document was left out} other {# documents were left out}}': '{count, plural, one {מסמך אחד הושמט} two {# מסמכים הושמטו} other {# מסמכים הושמטו}}',
+  '{count, plural, one {# image is missing} other {# images are missing}}': '{count, plural, one {תמונה אחת חסרה} two {# תמונות חסרות} other {# תמונות חסרות}}',
   '{count, plural, one {# document} other {# documents}}': '{count, plural, one {מסמך אחד} two {# מסמכים} other {# מסמכים}}',
   '{count, plural, one {# document} other {# documents}} here already, left alone': '{count, plural, one {מסמך אחד} two {# מסמכים} other {# מסמכים}} כבר כאן, ללא שינוי',
   '{count, plural, one {# update} other {# updates}}': '{count, plural, one {עדכון אחד} two {# עדכונים} other {# עדכונים}}',

@@ -731,6 +731,7 @@ const ja: Catalogue = {
   '{browser} on {system}': '{system}の{browser}',
   '{count, plural, one {# document is chosen.} other {# documents are chosen.}}': '{count, plural, other {#件のドキュメントを選択中。}}',
   '{count, plural, one {# document was left out} other {# documents were left out}}': '{count, plural, other {#件のドキュメントを除外}}',
+  '{count, plural, one {# image is missing} other {# images are missing}}': '{count, plural, other {#件の画像がありません}}',
   '{count, plural, one {# document} other {# documents}}': '{count, plural, other {#件のドキュメント}}',
   '{count, plural, one {# document} other {# documents}} here already, left alone': '{count, plural, other {#件のドキュメント}}はすでにあり、そのまま',
   '{count, plural, one {# update} other {# updates}}': '{count, plural, other {#件の更新}}',

@@ -36,6 +36,8 @@ export interface JobResult {
   /** Of the file of an export. */
   bytes: number
   left_out: { id: string; reason: string }[]
+  /** By the document that they belong to. */
+  images_missing: { id: string; reason: string }[]
 }
 
 export const ARCHIVE = 'archive'
