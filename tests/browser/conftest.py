@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
+from pytest_asyncio import is_async_test
 
 from tests.browser.pages import DESKTOP, Person, launch
 from tests.browser.test_bundle import CLIENT, install_client
@@ -19,7 +20,7 @@ Visit = Callable[..., Awaitable[Person]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
+        if item.path.is_relative_to(Path(__file__).parent) and is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
