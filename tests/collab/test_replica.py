@@ -200,7 +200,11 @@ async def test_a_provider_of_pycrdt_takes_part_through_a_channel(hub: Hub, log: 
     await end.put(None)
     await serving
     assert hub.stats.connections == 0
-    assert await rows(log) == [(1, "ann"), (2, "bob")]
+
+    async def both() -> bool:
+        return await rows(log) == [(1, "ann"), (2, "bob")]
+
+    await eventually(both, "both edits are committed")
 
 
 async def test_a_channel_is_told_nothing_more_when_its_document_is_closed(hub: Hub) -> None:
