@@ -118,6 +118,12 @@ async def test_the_service_worker_keeps_the_app_and_nothing_that_anybody_wrote(
     assert list((await cached(ada.page)).values()) == [files_of_the_app()]
 
 
+def _files_of(server: ServerProcess) -> int:
+    with closing(sqlite3.connect(f"file:{server.data_dir}/coscribe.db?mode=ro", uri=True)) as database:
+        count: int = database.execute("SELECT count(*) FROM files").fetchone()[0]
+        return count
+
+
 async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: str) -> None:
     """Without the server everything on this device opens, is edited, begun, and gets there in the end."""
     server = await asyncio.to_thread(start_server, **CHEAP)
@@ -208,6 +214,8 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await expect(ben.page.get_by_role("heading", name="Documents on this device")).to_have_count(0)
     await expect(ben.page.get_by_text("Your edits of 2 documents are saved now.")).to_be_visible()
     assert (await house.text(plans)).strip().startswith("before the tunnel, and inside it")
+    # The text goes first: who opens the document before the photo is there sees it only after a reload.
+    await eventually(lambda: _files_of(server) == 1, "the photo is on the server", within=30)
     await ann.open(plans)
     await expect(ann.editor).to_contain_text("before the tunnel, and inside it")
     # The photo came too, upright, and without what the camera wrote beside it.
