@@ -21,7 +21,7 @@ from tests.browser.accounts import CHEAP, House, call
 from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import PHONE, Person
-from tests.collab.test_images import exif, segment
+from tests.collab.test_images import PLACE, exif, segment
 from tests.e2e.raw_client import RawClient
 from tests.servers import ServerProcess, StartServer
 from tests.setup import ROOT
@@ -131,9 +131,9 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ann.state_is("saved")
     size = ann.page.viewport_size
     assert size is not None
-    _width, _height = size["width"], size["height"]
+    width, height = size["width"], size["height"]
     screen = await ann.page.screenshot(type="jpeg")
-    screen[:2] + segment(0xE1, b"Exif\0\0" + exif(6)) + screen[2:]
+    photo = screen[:2] + segment(0xE1, b"Exif\0\0" + exif(6)) + screen[2:]
     await ben.open(plans)
     await controlled(ben)
     await ben.write("before the tunnel")
@@ -177,8 +177,14 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     await ben.open(plans)
     await ben.shows("before the tunnel")
     await ben.write(", and inside it")
+    await ben.editor.evaluate(_PASTE, base64.b64encode(photo).decode())
+    picture = ben.page.locator(".image img")
+    await expect(picture).to_be_visible()
+    await expect(ben.page.locator(".image")).to_contain_text("sent when the server can be reached")
     await kept_here(ben)
+    await ben.picture("image-offline-phone-dark")
     await ben.page.reload()
+    await expect(picture).to_be_visible()
     await expect(ben.editor).to_contain_text("before the tunnel, and inside it")
 
     # Something new comes to mind.
@@ -204,6 +210,15 @@ async def test_the_train_tunnel(start_server: StartServer, visit: Visit, axe: st
     assert (await house.text(plans)).strip().startswith("before the tunnel, and inside it")
     await ann.open(plans)
     await expect(ann.editor).to_contain_text("before the tunnel, and inside it")
+    # The photo came too, upright, and without what the camera wrote beside it.
+    shown = ann.page.locator(".image img")
+    await expect(shown).to_be_visible()
+    assert await shown.evaluate("(image) => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [
+        height,
+        width,
+    ]
+    kept = [path.read_bytes() for path in (server.data_dir / "files").rglob("*") if path.is_file()]
+    assert [PLACE in content for content in kept] == [False]
     await ben.page.get_by_role("link", name="Ideas").click()
     await ben.shows("light at the end, of it")
     await ben.state_is("saved")

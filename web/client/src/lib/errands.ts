@@ -3,7 +3,7 @@
 import { removeFromDevice } from './device'
 import { Refused, Unreachable } from './http'
 import { listKnown, readKnown } from './known-documents'
-import { unsentOf } from './unsent'
+import { renamedOf, unsentOf } from './unsent'
 
 const LOCK = 'coscribe:errands'
 const FORBIDDEN = 403
@@ -12,7 +12,7 @@ const FORBIDDEN = 403
 function waiting(): string[] {
   return listKnown().filter((id) => {
     const known = readKnown(id)
-    return unsentOf(id).length > 0 || known?.unsaved === true || known?.begunHere === true || known?.pendingTitle !== undefined
+    return unsentOf(id).length > 0 || renamedOf(id).length > 0 || known?.unsaved === true || known?.begunHere === true || known?.pendingTitle !== undefined
   })
 }
 

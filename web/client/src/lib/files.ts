@@ -5,7 +5,8 @@
  * Rule F2: the page shows what it has loaded, never an address of the server: the server is asked once for each image,
  *          and by the page, so that it knows when it may not be shown any more.
  * Rule F3: an image that cannot be sent is kept, and stands in the text under the SHA-256 of its file, until the server has
- *          it. What the server keeps may be called otherwise: it takes away what a camera wrote beside the picture.
+ *          it. What the server keeps may be called otherwise: it takes away what a camera wrote beside the picture. Then
+ *          the text is changed by whoever has it: another tab may have put the image in than the one that sends it.
  */
 
 import * as Y from 'yjs'
@@ -13,7 +14,7 @@ import * as Y from 'yjs'
 import { documentApiPath } from './document-id'
 import { Refused, refusalOf, Unreachable } from './http'
 import { t } from './i18n'
-import { setUnsent, unsentOf } from './unsent'
+import { addRenamed, renamedOf, setUnsent, unsentOf } from './unsent'
 
 /** As in `editor/extensions`, which is not loaded where only images are sent. */
 const FRAGMENT = 'default'
@@ -109,25 +110,26 @@ export class DocumentFiles {
     clearTimeout(this.#retry)
     try {
       await inTurn(`coscribe:images ${this.#document}`, async () => {
-        for (const digest of unsentOf(this.#document)) await this.#sendOne(doc, digest)
+        for (const digest of unsentOf(this.#document)) await this.#sendOne(digest)
       })
     } catch (error) {
       if (!(error instanceof Unreachable || error instanceof Refused)) throw error
     } finally {
       this.#sending = false
     }
+    rename(doc, new Map(renamedOf(this.#document)))
     const left = unsentOf(this.#document).length
     this.held(left)
     if (left > 0 && !this.#isClosed()) this.#retry = setTimeout(() => void this.sendHeld(doc), RETRY_MS)
   }
 
-  async #sendOne(doc: Y.Doc, digest: string): Promise<void> {
+  async #sendOne(digest: string): Promise<void> {
     const file = await (await (await this.#cache())?.match(this.#address(digest)))?.blob()
     try {
       // Where the browser has removed it nothing can be sent any more.
       if (file !== undefined) {
         const source = await this.upload(file, (part) => this.#tell(digest, part))
-        if (source !== SCHEME + digest) rename(doc, SCHEME + digest, source)
+        if (source !== SCHEME + digest) addRenamed(this.#document, SCHEME + digest, source)
       }
     } catch (error) {
       this.#tell(digest, null)
@@ -226,21 +228,21 @@ function send(path: string, body: Blob, progress: (part: number) => void): Promi
 }
 
 /** Whatever stands for one image in a document stands for another one from now on. */
-function rename(doc: Y.Doc, from: string, to: string): void {
+function rename(doc: Y.Doc, names: ReadonlyMap<string, string>): void {
+  if (names.size === 0) return
   const visit = (node: Y.XmlFragment | Y.XmlElement): void => {
     for (const child of node.toArray()) {
       if (!(child instanceof Y.XmlElement)) continue
-      if (child.nodeName === 'image' && child.getAttribute('src') === from) child.setAttribute('src', to)
+      const to = child.nodeName === 'image' ? names.get(child.getAttribute('src') ?? '') : undefined
+      if (to !== undefined) child.setAttribute('src', to)
       visit(child)
     }
   }
   doc.transact(() => visit(doc.getXmlFragment(FRAGMENT)))
 }
 
-/** Whoever comes second has nothing to do. */
+/** Whoever comes second finds nothing left to do. */
 async function inTurn(name: string, work: () => Promise<void>): Promise<void> {
-  if (!('locks' in navigator)) return work()
-  await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
-    if (lock !== null) await work()
-  })
+  if ('locks' in navigator) await navigator.locks.request(name, work)
+  else await work()
 }

@@ -14,7 +14,7 @@ import { DocumentFiles } from '../lib/files'
 import { changeKnown, now, readKnown, writeKnown, type KnownDocument } from '../lib/known-documents'
 import { keepText } from '../lib/local-texts'
 import { mayWrite } from '../lib/roles'
-import { unsentOf } from '../lib/unsent'
+import { forgetRenamed, renamedOf, unsentOf } from '../lib/unsent'
 import { handOver } from './hand-over'
 import { lookUp } from './lookup'
 import { plainText } from './plain-text'
@@ -64,7 +64,8 @@ async function sendTitle(id: string): Promise<void> {
 async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Promise<boolean> {
   const begunHere = readKnown(id)?.begunHere === true
   let heed: (view: SessionView) => void = () => undefined
-  let sending = unsentOf(id).length > 0
+  const images = mayWrite(info.role) && (unsentOf(id).length > 0 || renamedOf(id).length > 0)
+  let sending = images
   const session = new DocumentSession({
     document: id,
     serverUrl: socketUrl(location),
@@ -83,7 +84,7 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
     if (begunHere) session.openDraft(info.epoch)
     else session.openCopy(info.epoch)
     await session.connect()
-    if (unsentOf(id).length > 0) await sendImages(id, session, info.epoch)
+    if (images) await sendImages(id, session, info.epoch)
     sending = false
     heed(session.view)
     if (!(await whole)) return false
@@ -94,6 +95,8 @@ async function exchange(id: string, info: DocumentInfo, signal: AbortSignal): Pr
       delete known.waiting
       delete known.begunHere
     })
+    // Those that the text does not have by now were taken out of it.
+    if (unsentOf(id).length === 0) forgetRenamed(id)
     await session.dropDraft()
     await keepText(id, plainText(session.doc))
     return unsentOf(id).length === 0
