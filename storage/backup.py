@@ -129,7 +129,7 @@ async def verify(file: Path, progress: Progress = no_progress) -> Summary:
     _check_seal(file, progress)
     async with _current_copy(file) as copy:
         summary = Summary(_audit_of(copy, progress))
-    _count_images(file, summary)
+    await _go_through_images(file, summary)
     return summary
 
 
@@ -160,13 +160,11 @@ async def restore(
             raise BackupError(f"{file} holds damaged data: {_list(audit.damages)}")
         await upgrade(url)
         parsed = parse_database_url(url)
+        summary = Summary(audit)
         with _reading(copy) as source:
-            await _with_target(parsed, lambda target: _replace_all(source, target, replace, progress, dry=True))
-            if blobs is not None:
-                await _restore_images(file, blobs, progress)
+            await _with_target(parsed, lambda target: _check_target(target, replace))
+            await _go_through_images(file, summary, blobs, progress)
             await _with_target(parsed, lambda target: _replace_all(source, target, replace, progress))
-    summary = Summary(audit)
-    _count_images(file, summary)
     return summary
 
 
@@ -191,21 +189,24 @@ def _fill(source: Connection, target: Connection, place: str, progress: Progress
     return audit
 
 
-def _replace_all(
-    source: Connection, target: Connection, replace: bool, progress: Progress, *, dry: bool = False
-) -> None:
+def _check_target(target: Connection, replace: bool) -> bool:
     """
-    Args:
-        dry: only find out whether it may be done.
+    Returns:
+        Whether the database holds anything.
+
+    Raises:
+        BackupError: nothing may be restored into it.
     """
     if target.dialect.name == "postgresql" and target.scalar(_IN_USE):
         raise BackupError("the database is in use: stop every Coscribe server on it first")
     holds_something = any(target.scalar(select(func.count()).select_from(table)) for table in metadata.sorted_tables)
     if holds_something and not replace:
         raise BackupError("the database is not empty")
-    if dry:
-        return
-    if holds_something:
+    return holds_something
+
+
+def _replace_all(source: Connection, target: Connection, replace: bool, progress: Progress) -> None:
+    if _check_target(target, replace):
         for table in reversed(metadata.sorted_tables):
             target.execute(table.delete())
     written = _Digests()
@@ -321,21 +322,11 @@ async def _add_images(part: Path, blobs: Blobs | None, summary: Summary, progres
         summary.images_missing = len(listed) - summary.images
 
 
-async def _restore_images(file: Path, blobs: Blobs, progress: Progress) -> None:
-    with closing(_opened(file)) as connection:
-        if not _has_images(connection):
-            return
-        total = connection.execute(f"SELECT count(*) FROM {_IMAGES}").fetchone()[0]
-        rows = connection.execute(f"SELECT epoch, digest, content FROM {_IMAGES}")
-        for done, (epoch, digest, content) in enumerate(rows):
-            progress("images", done, total)
-            _check_image(file, digest, content)
-            await blobs.put(epoch, digest, content)
-        progress("images", total, total)
+async def _go_through_images(
+    file: Path, summary: Summary, blobs: Blobs | None = None, progress: Progress = no_progress
+) -> None:
+    """Count the images of a backup, and put each into `blobs`, unless that is None.
 
-
-def _count_images(file: Path, summary: Summary) -> None:
-    """
     Raises:
         BackupError: one of them is not what it should be.
     """
@@ -345,16 +336,17 @@ def _count_images(file: Path, summary: Summary) -> None:
         except sqlite3.OperationalError:
             return  # Of before there were any.
         if _has_images(connection):
+            (total,) = connection.execute(f"SELECT count(*) FROM {_IMAGES}").fetchone()
             for epoch, digest, content in connection.execute(f"SELECT epoch, digest, content FROM {_IMAGES}"):
-                _check_image(file, digest, content)
+                progress("images", summary.images, total)
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise BackupError(f"{file} is damaged: the image {digest} is not what it should be")
+                if blobs is not None:
+                    await blobs.put(epoch, digest, content)
                 listed.discard((epoch, digest))
                 summary.images += 1
+            progress("images", total, total)
         summary.images_missing = len(listed)
-
-
-def _check_image(file: Path, digest: str, content: bytes) -> None:
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise BackupError(f"{file} is damaged: the image {digest} is not what it should be")
 
 
 def _has_images(connection: sqlite3.Connection) -> bool:

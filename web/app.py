@@ -22,7 +22,6 @@ from web.accounts import Accounts
 from web.bearer import OurTokens
 from web.commenting import WithComments
 from web.descriptors import watch_descriptors
-from web.exporting import blobs_of
 from web.headers import SecurityHeaders
 from web.history.keeper import HistoryKeeper, WatchedLog
 from web.history.process import HistoryProcess
@@ -73,7 +72,7 @@ async def compose(
         settings=settings,
         door=Door(settings, authority, throttle=throttle, recorder=recorder),
         database=database,
-        blobs=blobs_of(settings),
+        blobs=settings.open_blobs(),
         hub=hub,
         history=history,
         workers=Workers(settings.worker_limits),

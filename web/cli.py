@@ -339,10 +339,9 @@ def backup(
     """
     settings = read_settings()
     from storage.backup import back_up
-    from storage.blobs import blobs_at
     from web.progress import progress_bar
 
-    blobs = blobs_at(settings.files_url, settings.data_dir) if images else None
+    blobs = settings.open_blobs() if images else None
     with progress_bar() as progress:
         summary = run(back_up(settings.database_url, file, blobs, overwrite=overwrite, progress=progress))
     print(f"{file}: {summary.documents} documents, {summary.updates} updates, {summary.images} images.")
@@ -367,12 +366,10 @@ def restore(
     settings = read_settings()
     check_directory(settings)
     from storage.backup import restore
-    from storage.blobs import blobs_at
     from web.progress import progress_bar
 
-    blobs = blobs_at(settings.files_url, settings.data_dir)
     with progress_bar() as progress:
-        url = settings.database_url
+        url, blobs = settings.database_url, settings.open_blobs()
         summary = run(restore(file, url, blobs, replace=replace, with_damaged=with_damaged, progress=progress))
     print(f"Restored {summary.documents} documents, {summary.updates} updates, {summary.images} images.")
     if summary.images_missing:

@@ -15,7 +15,6 @@ from collab.ports import Append, NewUpdate
 from collab.types import DocumentId, Seq, parse_document_id
 from storage.audit_log import Actor, Event
 from storage.backup import Progress
-from storage.blobs import Blobs, blobs_at
 from storage.documents import DocumentInfo
 from storage.engine import Database
 from web.archiving import export_archive, import_archive, present_state
@@ -27,14 +26,14 @@ _EMPTY = b"\x00\x00"
 _ID_LENGTH = 20
 
 
-def blobs_of(settings: Settings) -> Blobs:
-    return blobs_at(settings.files_url, settings.data_dir)
-
-
 def environment_of(settings: Settings) -> dict[str, str]:
     """What a worker needs in its environment to read the database, and the store of files."""
     keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and settings.files_url}
-    return keys | {"COSCRIBE_DATABASE_URL": settings.database_url}
+    return keys | {
+        "COSCRIBE_DATABASE_URL": settings.database_url,
+        "COSCRIBE_FILES_URL": settings.files_url,
+        "COSCRIBE_DATA_DIR": str(settings.data_dir),
+    }
 
 
 async def export_file(
@@ -63,7 +62,7 @@ async def export_documents(
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         done = await export_archive(
-            settings.database_url, partial, blobs_of(settings), chosen=chosen, content=content, progress=progress
+            settings.database_url, partial, settings.open_blobs(), chosen=chosen, content=content, progress=progress
         )
         os.replace(partial, file)
         return done
@@ -107,7 +106,7 @@ async def import_documents(settings: Settings, file: Path, prefix: str, progress
         async with await Database.open(settings.database_url) as database:
             spool = Path(directory) / "spool"
             found = await import_archive(
-                database, workers, file, spool, settings, blobs_of(settings), prefix=prefix, progress=progress
+                database, workers, file, spool, settings, settings.open_blobs(), prefix=prefix, progress=progress
             )
             counts = {name: found[name] for name in ("documents", "updates", "present")}
             details = {"prefix": prefix, "state": "done", "with": "command line", **counts}

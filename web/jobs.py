@@ -23,7 +23,7 @@ from storage.engine import Database
 from storage.errors import EntryNotFound
 from web.archiving import import_archive
 from web.errors import described
-from web.exporting import ARCHIVE, blobs_of, environment_of
+from web.exporting import ARCHIVE, environment_of
 from web.recorder import Recorder
 from web.scratch import Scratch, remove_abandoned
 from web.settings import Settings
@@ -239,10 +239,7 @@ class Jobs:
     async def _export(self, job: Job, content: bool) -> dict[str, Any]:
         names = None if job.documents is None else [*job.documents]
         environment = environment_of(self._settings)
-        how: dict[str, Any] = {"format": job.format}
-        if job.format == ARCHIVE:
-            place = {"files_url": self._settings.files_url, "data_dir": str(self._settings.data_dir)}
-            how = {"content": content, **place}
+        how: dict[str, Any] = {"content": content} if job.format == ARCHIVE else {"format": job.format}
         task = "write_archive" if job.format == ARCHIVE else "write_files"
         data = json.dumps(names).encode()
         done = await self._workers.run(task, data, job.report, environment=environment, file=str(job.file), **how)
@@ -258,7 +255,7 @@ class Jobs:
                 job.file,
                 spool,
                 self._settings,
-                blobs_of(self._settings),
+                self._settings.open_blobs(),
                 prefix=job.prefix,
                 progress=job.report,
             )

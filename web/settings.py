@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from collab.limits import RoomLimits
+from storage.blobs import Blobs, blobs_at
 from storage.errors import UnsupportedDatabase
 from storage.url import is_sqlite, parse_database_url, sqlite_path
 from web.history.process import HistoryLimits
@@ -340,6 +341,10 @@ class Settings(BaseSettings):
     def local_only(self) -> bool:
         """Everybody who reaches the server may do everything, which is safe because only this machine reaches it."""
         return self.auth == "none" and is_loopback(self.host) and not self.auth_none_on_network
+
+    def open_blobs(self) -> Blobs:
+        """Where files are kept: in an object store, or on this machine when there is none."""
+        return blobs_at(self.files_url, self.data_dir)
 
     @property
     def sqlite_path(self) -> Path | None:

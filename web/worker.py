@@ -70,7 +70,7 @@ def _check_archive(_: bytes, file: str, spool: str, limits: dict[str, int], docu
     return json.dumps(found).encode()
 
 
-def _write_archive(data: bytes, file: str, content: bool, files_url: str, data_dir: str) -> bytes:
+def _write_archive(data: bytes, file: str, content: bool) -> bytes:
     """A task with a database: to read it, never to write."""
     import asyncio
     import os
@@ -80,7 +80,8 @@ def _write_archive(data: bytes, file: str, content: bool, files_url: str, data_d
     from web.archiving import export_archive
 
     chosen = json.loads(data)
-    url, blobs = os.environ["COSCRIBE_DATABASE_URL"], blobs_at(files_url, Path(data_dir))
+    url = os.environ["COSCRIBE_DATABASE_URL"]
+    blobs = blobs_at(os.environ["COSCRIBE_FILES_URL"], Path(os.environ["COSCRIBE_DATA_DIR"]))
     exporting = export_archive(url, Path(file), blobs, chosen=chosen, content=content, progress=report)
     return json.dumps(asyncio.run(exporting)).encode()
 

@@ -116,13 +116,17 @@ async def test_nobody_else_gets_in(fastapi: str) -> None:
 async def test_who_leaves_is_sent_away_at_once(fastapi: str) -> None:
     async with signed_in(fastapi, "bob") as bob:
         address = fastapi.replace("http", "ws", 1) + "/collab/ws/blue/notes"
-        websocket: AsyncWebSocketSession
-        async with aconnect_ws(address, bob) as websocket:
-            await websocket.receive_bytes()
-            (await bob.delete("/teams/blue/members/bob")).raise_for_status()
-            with pytest.raises(WebSocketDisconnect) as closed:
-                await read_to_the_end(websocket)
-            assert closed.value.code == 4403
+        await check_sent_away(bob, address, by_deleting="/teams/blue/members/bob")
+
+
+async def check_sent_away(client: httpx.AsyncClient, address: str, *, by_deleting: str) -> None:
+    websocket: AsyncWebSocketSession
+    async with aconnect_ws(address, client) as websocket:
+        await websocket.receive_bytes()
+        (await client.delete(by_deleting)).raise_for_status()
+        with pytest.raises(WebSocketDisconnect) as closed:
+            await read_to_the_end(websocket)
+        assert closed.value.code == 4403
 
 
 async def read_to_the_end(websocket: AsyncWebSocketSession) -> None:
@@ -153,13 +157,7 @@ async def test_a_channel_takes_part(tmp_path: Path) -> None:
             bob["text"] += " Ann"
             await eventually(lambda: str(ann["text"]) == "Hello Ann")
             address = url.replace("http", "ws", 1) + "/board/eve"
-            websocket: AsyncWebSocketSession
-            async with aconnect_ws(address, client) as websocket:
-                await websocket.receive_bytes()
-                (await client.delete("/board/eve")).raise_for_status()
-                with pytest.raises(WebSocketDisconnect) as closed:
-                    await read_to_the_end(websocket)
-                assert closed.value.code == 4403
+            await check_sent_away(client, address, by_deleting="/board/eve")
 
 
 def test_a_program_without_a_server(tmp_path: Path) -> None:

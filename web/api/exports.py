@@ -60,16 +60,14 @@ async def _archive(request: AppRequest, grant: Grant) -> Response:
 
 async def _written(request: AppRequest, grant: Grant) -> IO[bytes]:
     """The archive, in a file that has no name any more: it goes with the last who reads it."""
-    settings, file = request.state["settings"], await request.state["jobs"].new_file()
+    file = await request.state["jobs"].new_file()
     try:
         done = await request.state["workers"].run(
             "write_archive",
             json.dumps([grant.document]).encode(),
-            environment=environment_of(settings),
+            environment=environment_of(request.state["settings"]),
             file=str(file),
             content=True,
-            files_url=settings.files_url,
-            data_dir=str(settings.data_dir),
         )
         for missing in json.loads(done)["left_out"]:
             raise CorruptUpdate(missing["reason"])

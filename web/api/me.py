@@ -91,12 +91,12 @@ async def me_of(request: AppRequest, visitor: Visitor) -> Me:
         return await me_as(request, visitor.account, expires_ms)
     person = None
     if visitor.user_id is not None:
+        name = visitor.user_name or visitor.user_id
         with contextlib.suppress(StoreUnavailable):  # Then it is the next time.
-            name = visitor.user_name or visitor.user_id
             await request.state["database"].history.remember_name(visitor.user_id, name)
         person = Myself(
             id=visitor.user_id,
-            name=visitor.user_name or visitor.user_id,
+            name=name,
             email=None,
             administrator=visitor.administrator,
             guest=False,
