@@ -149,6 +149,7 @@ export class AuthorColours {
   #timer: ReturnType<typeof setTimeout> | undefined
   #due = Infinity
   #drawn: { from: number; to: number; author: number }[] = []
+  #shares: Share[] = []
   #frame = 0
 
   constructor(editor: Editor, document: string, doc: Y.Doc, tell: (told: Told) => void) {
@@ -230,21 +231,24 @@ export class AuthorColours {
         at = to
       }
     }
+    this.#shares = this.#count(authorship.people)
     view.dispatch(state.tr.setMeta(key, DecorationSet.create(state.doc, decorations)).setMeta('addToHistory', false))
     this.#say()
     return strange
   }
 
-  readonly #say = (): void => {
-    const people = this.#authorship?.people ?? []
+  #count(people: readonly Person[]): Share[] {
     const counts = new Map<number, number>()
     for (const { from, to, author } of this.#drawn) counts.set(author, (counts.get(author) ?? 0) + to - from)
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
-    const shares = [...counts]
+    return [...counts]
       .sort(([, one], [, other]) => other - one)
       .flatMap(([author, count]) => (people[author] === undefined ? [] : [{ ...people[author], part: count / total }]))
+  }
+
+  readonly #say = (): void => {
     const { from: caret } = this.#editor.state.selection
     const at = this.#drawn.find(({ from, to }) => from <= caret && caret <= to)
-    this.#tell({ shares, here: at === undefined ? null : (people[at.author]?.name ?? null) })
+    this.#tell({ shares: this.#shares, here: at === undefined ? null : (this.#authorship?.people[at.author]?.name ?? null) })
   }
 }

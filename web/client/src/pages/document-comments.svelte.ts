@@ -8,7 +8,6 @@
 
 import { SvelteMap } from 'svelte/reactivity'
 
-
 import { socketUrl } from '../lib/document-id'
 import { beginThread, commentsOf, readThreads, removeThread, reply, resolve, watchThreads, type Anchor, type Thread } from '../lib/comments'
 import { copyName, deleteCopy } from '../lib/device'
