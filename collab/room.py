@@ -59,7 +59,8 @@ _TAIL_BYTES = 16 * 1024
 _QUIET_SECONDS = 0.002
 """After this long without a flush an edit is flushed on the spot: nothing is there, nor likely to come, to join it."""
 _IDLE_COST = 0.0001
-"""Flushes cheaper than this many seconds need no rest."""
+"""Flushes cheaper than this many seconds need no rest. One that took more than twice as long as the last ones, and this
+on top, was most likely held up by something else; it counts as that much, or a hiccup would slow the room for long."""
 
 Pending = tuple[Session | None, str | None, bytes]
 """Who sent it (nobody connected: None), for whom, and the update."""
@@ -652,7 +653,8 @@ class Room:
             self._host.fail(error)
             raise
         self._flushed_at = self._clock.time()
-        self._flush_cost += (self._flushed_at - started - self._flush_cost) * 0.2
+        took = min(self._flushed_at - started, 2 * self._flush_cost + _IDLE_COST)
+        self._flush_cost += (took - self._flush_cost) * 0.2
 
     def _flush_updates(self, news_only: bool) -> None:
         pending = self._pending

@@ -94,6 +94,53 @@ def test_the_author_alone_in_a_flush_gets_no_echo_of_it(world: World) -> None:
     assert len(b.connection.inbox) == 1
 
 
+def test_a_flush_that_the_machine_held_up_does_not_slow_down_those_after_it(world: World) -> None:
+    """A moment in which the process did not run was taken for the cost of a flush: the next dozen waited up to 25 ms
+    each, and the slowest of a hundred edits took four times as long as with a server that sends each by itself."""
+    a, b = world.peer(), world.peer()
+    world.settle()
+    pass_on = b.connection.write
+
+    def held_up(frame: bytes) -> None:
+        world.clock.now += 0.2
+        pass_on(frame)
+
+    b.connection.write = held_up  # type: ignore[method-assign]
+    a.text += "slow"
+    a.push()
+    world.clock.advance()
+    b.connection.write = pass_on  # type: ignore[method-assign]
+    b.pull()
+    a.text += "next"
+    a.push()
+    world.clock.advance(0.001)
+    b.pull()
+    assert str(b.text) == "slownext"
+
+
+def test_a_room_whose_every_flush_is_dear_rests_between_them(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.settle()
+    pass_on = b.connection.write
+
+    def dear(frame: bytes) -> None:
+        world.clock.now += 0.005
+        pass_on(frame)
+
+    b.connection.write = dear  # type: ignore[method-assign]
+    for _ in range(40):
+        a.text += "."
+        a.push()
+        world.clock.advance(0.03)
+    b.connection.inbox.clear()
+    a.text += "!"
+    a.push()
+    world.clock.advance(0.001)
+    assert b.connection.inbox == []
+    world.clock.advance(0.025)
+    assert len(b.connection.inbox) == 1
+
+
 @pytest.mark.rule("C3")
 def test_rows_of_two_people_are_never_merged_and_keep_their_order(world: World) -> None:
     anna, ben = world.peer(user="anna"), world.peer(user="ben")
