@@ -13,10 +13,11 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, compile_path
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
 from collab.types import Grant
@@ -24,6 +25,21 @@ from web.errors import problem_for, refuse_socket
 from web.security import Action, Rank
 from web.state import AppRequest, AppWebSocket, state_of
 from web.visitor import Standing, Visitor, address_of
+
+_COMPRESSED_BYTES_MIN = 4096
+_COMPRESSED_ASIDE_BYTES_MIN = 64 * 1024
+_GZIP_LEVEL = 5
+
+
+def compressed(response: Response) -> ASGIApp:
+    """An answer in JSON that is not small is compressed, and a large one where no edit has to wait for it.
+
+    The length of a compressed answer tells something of its content. The answers that hold a secret, such as a new
+    token, are small, and go as they are.
+    """
+    if response.media_type != "application/json" or len(response.body) < _COMPRESSED_BYTES_MIN:
+        return response
+    return GZipMiddleware(response, _COMPRESSED_BYTES_MIN, _GZIP_LEVEL, thread_minimum_size=_COMPRESSED_ASIDE_BYTES_MIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +127,7 @@ class Resource(BaseRoute):
             response = await self._answer(Request(scope, receive, send))
         except Exception as error:
             response = problem_for(error)
-        await response(scope, receive, send)
+        await compressed(response)(scope, receive, send)
 
     async def _answer(self, request: AppRequest) -> Response:
         door = request.state["door"]

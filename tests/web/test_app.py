@@ -1,11 +1,14 @@
 """The application as a whole: every route passes the door, every refusal is a problem, every answer has its headers."""
 
 import asyncio
+import base64
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 from starlette.routing import BaseRoute
@@ -319,6 +322,15 @@ async def test_16_every_answer_carries_the_security_headers(http: httpx.AsyncCli
         assert headers["cache-control"] in ("no-store", "no-cache")
 
 
+SCRIPT = "export const answer = 42\n" * 200
+DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+DECODED: dict[str | None, Callable[[bytes], bytes]] = {
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+    None: lambda content: content,
+}
+
+
 @pytest.fixture
 async def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
     """GET on a server whose web app has these files."""
@@ -326,18 +338,17 @@ async def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     (directory / "assets").mkdir(parents=True)
     (directory / "index.html").write_text("<!doctype html>")
     (directory / "manifest.webmanifest").write_text("{}")
-    (directory / "assets" / "app-1a2b.js").write_text("plain")
-    (directory / "assets" / "app-1a2b.js.br").write_text("brotli")
-    (directory / "assets" / "app-1a2b.js.gz").write_text("gzip")
+    (directory / "assets" / "app-1a2b.js").write_text(SCRIPT)
+    (directory / "assets" / "dot.png").write_bytes(DOT)
     (tmp_path / "secret").write_text("swordfish")
     monkeypatch.setattr("web.app.StaticFiles", lambda: StaticFiles(directory))
     async with running(make_settings(tmp_path)) as server:
         raw = httpx.ASGITransport(server)
 
-        async def get(path: str, **headers: str) -> tuple[int, httpx.Headers, bytes]:
-            request = httpx.Request("GET", BASE_URL + path, headers=headers)
+        async def get(path: str, method: str = "GET", **headers: str) -> tuple[int, httpx.Headers, bytes]:
+            request = httpx.Request(method, BASE_URL + path, headers=headers)
             response = await raw.handle_async_request(request)
-            # Not decoded: the files here are not really compressed.
+            # Not decoded: what matters here is what goes over the wire.
             body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
             return response.status_code, response.headers, body
 
@@ -355,29 +366,111 @@ async def test_the_page_is_asked_for_anew_and_is_the_same_for_every_document(sta
 
 
 async def test_files_with_a_hash_in_their_name_are_kept_for_ever(static: Callable[..., Any]) -> None:
-    status, headers, body = await static("/assets/app-1a2b.js")
-    assert (status, body) == (200, b"plain")
-    assert "immutable" in headers["cache-control"]
-    assert "javascript" in headers["content-type"]
-    assert headers["vary"] == "Accept-Encoding"
+    for accepted in ("", "br"):
+        status, headers, body = await static("/assets/app-1a2b.js", **{"accept-encoding": accepted})
+        assert (status, DECODED[headers.get("content-encoding")](body)) == (200, SCRIPT.encode())
+        assert headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert "javascript" in headers["content-type"]
+        assert headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize(
-    ("accepted", "encoding", "content"),
+    ("accepted", "encoding"),
     [
-        ("gzip, deflate, br, zstd", "br", b"brotli"),
-        ("gzip;q=1.0, br;q=0", "gzip", b"gzip"),
-        ("gzip", "gzip", b"gzip"),
-        ("identity", None, b"plain"),
-        ("", None, b"plain"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip;q=1.0, br;q=0", "gzip"),
+        ("GZIP", "gzip"),
+        ("*", "br"),
+        ("*, br; q=0.0", "gzip"),
+        ("*;q=0", None),
+        ("gzipped", None),
+        ("identity", None),
+        ("", None),
     ],
 )
 async def test_the_smallest_form_that_the_browser_takes_is_sent(
-    static: Callable[..., Any], accepted: str, encoding: str | None, content: bytes
+    static: Callable[..., Any], accepted: str, encoding: str | None
 ) -> None:
-    _, headers, body = await static("/assets/app-1a2b.js", **{"accept-encoding": accepted})
-    assert (headers.get("content-encoding"), body) == (encoding, content)
-    assert "javascript" in headers["content-type"]
+    for path in ("/assets/app-1a2b.js", "/assets/app-1a2b.js"):
+        _, headers, body = await static(path, **{"accept-encoding": accepted})
+        assert headers.get("content-encoding") == encoding
+        assert DECODED[encoding](body) == SCRIPT.encode()
+        assert int(headers["content-length"]) == len(body)
+        assert encoding is None or len(body) < len(SCRIPT) // 10
+        assert headers["vary"] == "Accept-Encoding"
+        assert "javascript" in headers["content-type"]
+
+
+async def test_a_file_that_would_get_no_smaller_is_sent_as_it_is(static: Callable[..., Any]) -> None:
+    _, headers, body = await static("/assets/dot.png", **{"accept-encoding": "br, gzip"})
+    assert (headers.get("content-encoding"), body, headers["content-type"]) == (None, DOT, "image/png")
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip", ""])
+async def test_a_file_is_not_sent_again_to_who_has_it_in_this_form(static: Callable[..., Any], accepted: str) -> None:
+    path, accepts = "/assets/app-1a2b.js", {"accept-encoding": accepted}
+    _, whole, body = await static(path, **accepts)
+    status, headers, nothing = await static(path, "HEAD", **accepts)
+    assert (status, nothing, dict(headers)) == (200, b"", dict(whole))
+    for etag in (whole["etag"], f'"other", W/{whole["etag"]}', "*"):
+        status, headers, nothing = await static(path, **accepts, **{"if-none-match": etag})
+        assert (status, nothing, headers["etag"], headers["vary"]) == (304, b"", whole["etag"], "Accept-Encoding")
+        assert "immutable" in headers["cache-control"]
+    status, _, again = await static(path, **accepts, **{"if-none-match": '"other"'})
+    assert (status, again) == (200, body)
+
+
+async def test_each_form_of_a_file_has_its_own_etag(static: Callable[..., Any]) -> None:
+    etags = {
+        (await static("/assets/app-1a2b.js", **{"accept-encoding": each}))[1]["etag"] for each in ("br", "gzip", "")
+    }
+    assert len(etags) == 3
+
+
+async def test_a_part_of_a_file_is_one_of_the_file_as_it_is(static: Callable[..., Any]) -> None:
+    path = "/assets/app-1a2b.js"
+    status, headers, body = await static(path, **{"accept-encoding": "br", "range": "bytes=7-11"})
+    assert (status, body, headers.get("content-encoding")) == (206, b"const", None)
+    assert headers["content-range"] == f"bytes 7-11/{len(SCRIPT)}"
+    _, whole, _ = await static(path, **{"accept-encoding": "br"})
+    mixed = {"accept-encoding": "br", "range": "bytes=7-11", "if-range": whole["etag"]}
+    status, headers, body = await static(path, **mixed)
+    assert (status, body, headers.get("content-encoding")) == (200, SCRIPT.encode(), None)
+
+
+async def test_a_file_is_compressed_once_however_many_ask(
+    static: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed: list[int] = []
+
+    def compress(content: bytes) -> bytes:
+        compressed.append(len(content))
+        return b"small"
+
+    monkeypatch.setattr("web.static_files.ENCODINGS", {"br": compress})
+    answers = await asyncio.gather(*(static("/assets/app-1a2b.js", **{"accept-encoding": "br"}) for _ in range(20)))
+    assert {body for _, _, body in answers} == {b"small"}
+    assert compressed == [len(SCRIPT)]
+
+
+async def test_long_answers_in_json_are_compressed_for_who_takes_that(server: Running, http: httpx.AsyncClient) -> None:
+    for length in (10, 20_000):
+        await post(http, "plans", text_update("tell me more " * length))
+    sizes: dict[str, int] = {}
+    answers = []
+    for accepted in ("gzip, br", "identity"):
+        async with http.stream("GET", url("plans", "/updates"), headers={"accept-encoding": accepted}) as response:
+            raw = b"".join([part async for part in response.aiter_raw()])
+        sizes[accepted] = len(raw)
+        assert response.headers.get("content-encoding") == ("gzip" if accepted != "identity" else None)
+        assert int(response.headers["content-length"]) == len(raw)
+        assert response.headers["vary"] == "Accept-Encoding"
+        assert response.headers["cache-control"] == "no-store"
+        answers.append(json.loads(gzip.decompress(raw) if accepted != "identity" else raw))
+    assert answers[0] == answers[1]
+    assert sizes["gzip, br"] < sizes["identity"] // 10
+    short = await http.get(url("plans"), headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in short.headers
 
 
 async def test_files_beside_the_page_are_served_and_asked_for_anew(static: Callable[..., Any]) -> None:
