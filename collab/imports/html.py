@@ -135,7 +135,7 @@ def _check_nesting(html: str) -> None:
             open_tags[tag] += 1
             depth += 1
             if depth > _UNCLOSED_MAX:
-                raise LimitExceeded(f"the HTML is nested deeper than {DEPTH_MAX} levels")
+                raise LimitExceeded(f"it is nested deeper than {DEPTH_MAX} levels")
         elif open_tags[tag]:
             open_tags[tag] -= 1
             depth -= 1
@@ -153,7 +153,7 @@ class _Reader:
 
     def mixed(self, element: Any, marks: list[Node], depth: int) -> list[Node]:
         if depth >= DEPTH_MAX:
-            raise LimitExceeded(f"the HTML is nested deeper than {DEPTH_MAX} levels")
+            raise LimitExceeded(f"it is nested deeper than {DEPTH_MAX} levels")
         nodes = _text(element.text, marks)
         for child in element:
             if isinstance(child.tag, str):
