@@ -250,6 +250,9 @@ class Room:
         """End every session with `error`, and take nothing more. What was accepted still goes into the log."""
         self.flush()
         self.closed = error
+        backlog, self._backlog = self._backlog, []
+        for session, message in backlog:
+            session.receive(message)
         for session in list(self.sessions):
             session.end(error)
 
@@ -257,6 +260,8 @@ class Room:
         """Take nothing more, but leave the sessions open for their acknowledgements."""
         self.flush()
         self.closed = RoomClosed("the server is restarting")
+        for session in list(self.sessions):
+            session.drop_acks()
 
     def lost(self, error: CollabError) -> None:
         """Nothing of the room can be saved any more: tell whoever waits for it, and end every session."""

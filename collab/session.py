@@ -172,7 +172,7 @@ class Session:
             if self.held:
                 self.room.drop_held(self)
                 self.refused = True
-            self.acks.clear()
+            self.drop_acks()
             self.send(self.dialect.refusal(READ_ONLY))
         if self.tells_role:
             self._send_role()
@@ -272,7 +272,7 @@ class Session:
         """What somebody sent who may not write. Returns whether there is nothing to refuse."""
         if not self.refused and not self._brings_nothing(payload, scanned, from_sync):
             self.refused = True
-            self.acks.clear()
+            self.drop_acks()
             self.send(self.dialect.refusal(READ_ONLY))
         return not self.refused
 
@@ -303,7 +303,9 @@ class Session:
             self.batch.when_done.append(lambda outcome: self._acknowledge_if_saved(outcome, payload))
 
     def _acknowledge_if_saved(self, outcome: "Outcome", payload: bytes) -> None:
-        if not isinstance(outcome, CollabError):
+        if isinstance(outcome, CollabError):
+            self._deny(payload)
+        else:
             self._acknowledge(payload)
 
     def _acknowledge(self, payload: bytes) -> None:
@@ -315,6 +317,15 @@ class Session:
         acks, self.acks = self.acks, []
         for payload in acks:
             self._receive_ack_request(payload)
+
+    def drop_acks(self) -> None:
+        """What is held, if anything, will not be taken any more: nor will it be acknowledged."""
+        acks, self.acks = self.acks, []
+        for payload in acks:
+            self._deny(payload)
+
+    def _deny(self, payload: bytes) -> None:
+        """An acknowledgement that was asked for will not come. Most clients wait for a new connection."""
 
     def _check_size(self, payload: bytes) -> None:
         if len(payload) > self.room.limits.message_bytes_max:

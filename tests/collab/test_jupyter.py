@@ -7,6 +7,7 @@ import pytest
 
 from collab.codec import Reader, write_var_string, write_var_uint
 from collab.dialects.jupyter import JUPYTER
+from collab.errors import DocumentNotFound, RoomClosed
 from collab.types import Role
 from tests.collab.pairs import MemoryConnection, Peer, World
 
@@ -93,6 +94,139 @@ def test_who_may_not_write_any_more_is_told_what_became_of_what_they_wrote(world
     assert client.answers() == []
     world.log.commit(world.room)
     assert client.answers() == [(1, "success")]
+
+
+# -- every save is answered --------------------
+
+
+def out_of_order(world: World) -> tuple[Client, bytes]:
+    """A client whose second edit has come and whose first has not, which is the other one here."""
+    client = Client(world).attach()
+    client.pull()
+    client.text += "a"
+    client.text += "b"
+    first, second = client.outbox
+    client.outbox.clear()
+    client.send(JUPYTER.update(second))
+    client.connection.inbox.clear()  # Our sync step 1 is not answered.
+    return client, first
+
+
+def last_words(client: Client) -> list[tuple[int, str]]:
+    """To its saves, from a connection that is closed."""
+    assert client.connection.close_code is not None
+    return client.answers()
+
+
+@pytest.mark.rule("J3")
+def test_a_save_behind_an_edit_that_waits_succeeds_when_that_is_saved(world: World) -> None:
+    client, first = out_of_order(world)
+    client.send(save(1))
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    assert client.answers() == []
+    client.send(JUPYTER.update(first))
+    world.clock.advance(0.03)
+    assert client.answers() == []
+    world.log.commit(world.room)
+    assert client.answers() == [(1, "success")]
+    assert world.stored_text() == "ab"
+
+
+@pytest.mark.rule("J3")
+def test_a_save_behind_an_edit_that_waited_too_long_fails(world: World) -> None:
+    client, _ = out_of_order(world)
+    client.send(save(1))
+    client.send(save(2))
+    world.clock.advance(world.room.limits.held_seconds_max / 2)
+    assert world.room.expire_held()
+    assert client.answers() == []
+    world.clock.advance(world.room.limits.held_seconds_max)
+    assert not world.room.expire_held()
+    assert last_words(client) == [(1, "failed"), (2, "failed")]
+    assert world.stored_text() == ""
+
+
+@pytest.mark.rule("J3")
+def test_a_save_fails_when_too_much_waits(world: World) -> None:
+    client, _ = out_of_order(world)
+    client.send(save(1))
+    for number in range(world.room.limits.held_updates_max):
+        client.text += str(number)
+        client.push()
+    assert last_words(client) == [(1, "failed")]
+    assert client.connection.close_code == 1008
+
+
+@pytest.mark.rule("J3")
+def test_a_save_fails_when_what_it_waits_for_is_dropped_with_the_right_to_write(world: World) -> None:
+    client, first = out_of_order(world)
+    client.send(save(1))
+    client.session.regrant(replace(client.grant, role=Role.READER))
+    assert client.answers() == [(1, "failed")]
+    client.send(JUPYTER.update(first))
+    client.send(save(2))
+    assert client.answers() == [(2, "failed")]
+    assert client.connection.close_code is None
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    assert client.answers() == []
+
+
+@pytest.mark.rule("J3")
+def test_whoever_is_sent_away_hears_first_that_nothing_is_known_of_the_save(world: World) -> None:
+    client = Client(world).attach()
+    client.pull()
+    client.text += "a"
+    client.push()
+    client.send(save(1))
+    client.send(b"\x7d\x00")
+    assert last_words(client) == [(1, "failed")]
+    world.clock.advance(0.03)
+    world.log.commit(world.room)
+    assert client.answers() == []
+    assert world.stored_text() == "a"
+
+
+@pytest.mark.rule("J3")
+def test_a_save_fails_when_the_document_is_deleted_before_the_commit(world: World) -> None:
+    client = Client(world).attach()
+    client.pull()
+    client.text += "a"
+    client.push()
+    client.send(save(1))
+    world.clock.advance(0.03)
+    world.room.lost(DocumentNotFound("this document has been deleted"))
+    assert last_words(client) == [(1, "failed")]
+
+
+@pytest.mark.rule("J3")
+def test_a_server_that_stops_answers_the_saves_that_it_was_asked_for(world: World) -> None:
+    waiting, _ = out_of_order(world)
+    waiting.send(save(1))
+    client = Client(world).attach()
+    client.pull()
+    client.text += "x"
+    client.push()
+    client.send(save(2))
+    world.room.freeze()
+    client.send(save(3))
+    client.send(b"\x02")
+    assert waiting.answers() == [(1, "failed")]
+    assert client.answers() == [(3, "failed")]
+    world.log.commit(world.room)
+    assert client.answers() == [(2, "success")]
+
+
+@pytest.mark.rule("J3")
+def test_a_save_that_came_while_the_document_was_read_again_fails_when_it_cannot_be(world: World) -> None:
+    client = Client(world).attach()
+    client.pull()
+    world.room.fault()
+    client.send(save(1))
+    assert client.answers() == []
+    world.room.close(RoomClosed("the document cannot be read"))
+    assert last_words(client) == [(1, "failed")]
 
 
 @pytest.mark.parametrize(
