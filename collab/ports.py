@@ -183,7 +183,7 @@ class Connection(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], None]:
-        """Queues a ready-made frame (see `FrameEncoder`). Raises RuntimeError when the socket is dead."""
+        """Queues a ready-made frame, or several (see `FrameEncoder`). Raises RuntimeError when the socket is dead."""
         ...
 
     def close(self, code: int, reason: str) -> None:

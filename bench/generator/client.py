@@ -141,10 +141,31 @@ class Client:
         if stream is not None and not self._rest and stream.data.startswith(data, self.position):
             self.position += len(data)
             self.arrivals.append((now, self.position))
+        elif stream is not None and not self._rest and self._received_saved(stream, data, now):
+            return
         elif self.opened:
             self._read_frames(data, now)
         else:
             self._read_response(data, now)
+
+    def _received_saved(self, stream: Stream, data: bytes, now: float) -> bool:
+        """The same for what begins or ends with news of what is stored: of each update, where a server counts them."""
+        frame = self.dialect.saved
+        if not frame:
+            return False
+        size, start, end = len(frame), 0, len(data)
+        while data.startswith(frame, start):
+            start += size
+        while end - size >= start and data.endswith(frame, start, end):
+            end -= size
+        count = (start + len(data) - end) // size
+        if not count or not stream.data.startswith(data[start:end], self.position):
+            return False
+        self.saved += [b"\x01"] * count
+        if end > start:
+            self.position += end - start
+            self.arrivals.append((now, self.position))
+        return True
 
     def _read_response(self, data: bytes, now: float) -> None:
         data = self._rest + data

@@ -30,6 +30,8 @@ class Dialect:
     """What stands before every message."""
     opening: bytes
     """Frames to send before anything else."""
+    saved: bytes = b""
+    """The frame in which the server says that one update is stored, when it says that of its own accord."""
 
     def step1(self, state_vector: bytes) -> bytes:
         return client_frame(self.prefix + bytes((_SYNC, _STEP_1)) + sized(state_vector))
@@ -72,4 +74,6 @@ def y_websocket(room: str, base: str = "") -> Dialect:
 def hocuspocus(room: str, path: str = "/") -> Dialect:
     prefix = sized(room.encode())
     token, version = sized(b"bench"), sized(HOCUSPOCUS_VERSION.encode())
-    return Dialect(path=path, prefix=prefix, opening=client_frame(prefix + bytes((_AUTH, 0)) + token + version))
+    opening = client_frame(prefix + bytes((_AUTH, 0)) + token + version)
+    stored = prefix + bytes((_SYNC_STATUS, 1))
+    return Dialect(path=path, prefix=prefix, opening=opening, saved=bytes((0x82, len(stored))) + stored)

@@ -7,7 +7,7 @@ from pycrdt import merge_updates
 
 from bench.generator.client import Client
 from bench.generator.codec import insert, letter
-from bench.generator.dialects import y_websocket
+from bench.generator.dialects import hocuspocus, y_websocket
 from bench.generator.latency import latencies
 from bench.generator.schedule import Schedule, Writer
 from bench.generator.stream import Clocks, Stream
@@ -66,6 +66,33 @@ def test_everything_once_is_right(table: Table) -> None:
     table.everybody_gets(*(sent(keystroke(*key)) for key in ((ANNA, 0), (BERT, 0), (ANNA, 1))))
     assert table.room.settled()
     assert table.room.faults() == []
+
+
+def test_news_of_what_is_stored_is_counted_wherever_it_stands(rng: random.Random) -> None:
+    dialect = hocuspocus("room")
+    frames = [dialect.saved] * 3
+    stream = Stream()
+    reader = Client(("127.0.0.1", 1), dialect, stream=stream)
+    reader.opened, reader.synced_at = True, 1.0
+    reader.sock.close()
+    first = Client(("127.0.0.1", 1), dialect, stream=stream)
+    first.opened, first.synced_at = True, 1.0
+    first.sock.close()
+    for clock in range(20):
+        message = dialect.prefix + bytes((0, 2)) + varbytes(keystroke(ANNA, clock))
+        frame = bytes((0x82, len(message))) + message
+        first.received(frame, 2.0)
+        frames += [frame] + [dialect.saved] * rng.randrange(4)
+    data = b"".join(frames)
+    position = 0
+    while position < len(data):
+        size = rng.randrange(1, 90)
+        reader.received(data[position : position + size], 2.0)
+        position += size
+    assert reader.stream is stream
+    assert reader.lacks() == 0
+    assert len(reader.saved) == frames.count(dialect.saved)
+    assert set(reader.saved) == {b"\x01"}
 
 
 def test_bytes_may_be_cut_anywhere(table: Table, rng: random.Random) -> None:

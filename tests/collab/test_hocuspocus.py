@@ -82,10 +82,14 @@ class Provider(Peer):
             assert message.startswith(self.dialect.prefix)
             body = message[len(self.dialect.prefix) :]
             if body[0] == 8:
-                self.told += 1
-                if body[1] and (self.unsynced or not self.may_be_told_more):
-                    assert self.unsynced > 0, "told of one more than it counts"
-                    self.unsynced -= 1
+                one = message[: len(self.dialect.prefix) + 2]
+                count = len(message) // len(one)
+                assert message == one * count
+                self.told += count
+                for _ in range(count if body[1] else 0):
+                    if self.unsynced or not self.may_be_told_more:
+                        assert self.unsynced > 0, "told of one more than it counts"
+                        self.unsynced -= 1
                 continue
             if body[0] == 2:
                 self.roles.append(body[3:])

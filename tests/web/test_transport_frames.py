@@ -22,6 +22,7 @@ from web.transport.frames import (
     FrameError,
     decode_close,
     decode_frame,
+    decode_frames,
     encode_close,
 )
 from web.transport.reader import FrameReader
@@ -79,6 +80,9 @@ def test_an_encoded_frame_is_what_another_implementation_reads(length: int) -> N
     parsed = parse_with_websockets(encode_frame(message))
     assert (parsed.opcode, parsed.fin, bytes(parsed.data)) == (BINARY, True, message)
     assert decode_frame(encode_frame(message, TEXT)) == (TEXT, message)
+    assert list(decode_frames(encode_frame(message) * 2 + encode_frame(b"", TEXT))) == [(BINARY, message)] * 2 + [
+        (TEXT, b"")
+    ]
 
 
 def test_a_close_reason_is_cut_between_characters() -> None:

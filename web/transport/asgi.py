@@ -12,7 +12,7 @@ from collections import deque
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from web.transport.frames import BINARY, TEXT, FrameError, cut_reason, decode_frame
+from web.transport.frames import BINARY, TEXT, FrameError, cut_reason, decode_frames
 from web.transport.heart import Heart
 from web.transport.ports import OpenReceiver, Receiver, TextReceiver, TransportLimits
 
@@ -86,7 +86,7 @@ class AsgiConnection:
     # collab.ports.Connection
 
     def write(self, frame: bytes) -> None:
-        """Queue a ready-made frame; dropped once the connection closes."""
+        """Queue ready-made frames; dropped once the connection closes."""
         if self._closing:
             return
         self._queue.append(frame)
@@ -173,11 +173,11 @@ class AsgiConnection:
             self._queue.clear()
 
     async def _send(self, frame: bytes) -> None:
-        opcode, payload = decode_frame(frame)
-        if opcode == BINARY:
-            await self._websocket.send_bytes(payload)
-        elif opcode == TEXT:
-            await self._websocket.send_text(payload.decode())
+        for opcode, payload in decode_frames(frame):
+            if opcode == BINARY:
+                await self._websocket.send_bytes(payload)
+            elif opcode == TEXT:
+                await self._websocket.send_text(payload.decode())
         self._queued_bytes -= len(frame)
         if not self._ready and self._queued_bytes <= self._limits.write_low_water:
             self._tell_writable(True)

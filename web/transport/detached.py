@@ -61,8 +61,9 @@ class DetachedConnection(FrameReader, asyncio.Protocol):
     )
 
     write: Callable[[bytes], None]
-    """Queue a ready-made frame. This is the transport's own method, so a fan-out pays for no call in between, and
-    becomes a no-op once the connection closes: look it up at each use (`connection.write(frame)`), do not keep it."""
+    """Queue a ready-made frame, or several. This is the transport's own method, so a fan-out pays for no call in
+    between, and becomes a no-op once the connection closes: look it up at each use (`connection.write(frame)`), do not
+    keep it."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ Pure functions; who reads a stream of frames is `reader.FrameReader`.
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 CONTINUATION: Final = 0x0
@@ -55,6 +56,18 @@ def decode_frame(frame: bytes) -> tuple[int, bytes]:
     """Opcode and payload of what `encode_frame` made."""
     head = {126: 4, 127: 10}.get(frame[1], 2)
     return frame[0] & 0x0F, frame[head:]
+
+
+def decode_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
+    """The same for what `encode_frame` made several times, one after the other."""
+    at = 0
+    while at < len(frames):
+        length, head = frames[at + 1], at + 2
+        if length > 125:
+            head += 2 if length == 126 else 8
+            length = int.from_bytes(frames[at + 2 : head], "big")
+        yield frames[at] & 0x0F, frames[head : head + length]
+        at = head + length
 
 
 def payload_of(frame: bytes) -> bytes:
