@@ -156,7 +156,7 @@ async def test_pycrdt_websocket(kind: str, home: Home, node: Node, tmp_path: Pat
 async def test_what_a_client_has_a_copy_of(
     kind: str, home: Home, node: Node, tmp_path: Path, start_server: StartServer
 ) -> None:
-    """y-sweet's server cannot be had here: its file is written as its source does, and its client is the real one."""
+    """y-sweet's server cannot be had here: its file is written as it does, and its client is the real one."""
     path = tmp_path / "store"
     (path / "notes").mkdir(parents=True)
     client = await node.open("before", "ws://127.0.0.1:9", "notes", connect=False)

@@ -1,7 +1,8 @@
-"""Stores of Python servers, written by the real packages; of y-sweet, written as its source does; and plain files."""
+"""Stores of Python servers, written by the real packages; of y-sweet, written by it and as it does; and plain files."""
 
 import bz2
 import gzip
+import json
 import lzma
 import sqlite3
 import struct
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pycrdt import Doc, Text, XmlFragment
+from pycrdt import Array, Doc, Map, Text, XmlFragment
 from pycrdt.store import FileYStore, SQLiteYStore
 
 from tests.e2e.replica import dump, new_doc, state_vector
@@ -198,6 +199,17 @@ async def test_y_sweet(home: Home, tmp_path: Path) -> None:
     assert dict(moved.faults).keys() == {"cut-off", "longer", "counted"}
     await check(home, "Kzp3_monday", updates)
     await check(home, "late", updates)
+
+
+async def test_stores_that_y_sweet_wrote(home: Home) -> None:
+    store = Path(__file__).parents[1] / "data" / "y-sweet"
+    expected = json.loads((store / "expected.json").read_text())
+    moved = await home.move("y-sweet", store)
+    assert (moved.documents, moved.faults, moved.renamed) == (len(expected), [], [])
+    for name, content in expected.items():
+        doc = await home.doc(name)
+        text, entries, items = doc.get("text", type=Text), doc.get("map", type=Map), doc.get("list", type=Array)
+        assert {"text": str(text), "map": entries.to_py(), "list": items.to_py()} == content, name
 
 
 # -- files
