@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage clients check check-long check-system check-mutants conformance check-history lint lock client bench clean check-archive
+.PHONY: help serve test outage clients check check-long check-system check-mutants conformance check-history lint lock client bench bench-app clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,6 +17,7 @@ help:
 	@echo "make conformance  the WebSocket transport under the Autobahn test suite (needs Python 2.7)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
+	@echo "make bench-app   how quick the web app is, in Chromium (two minutes)"
 	@echo "make check-archive   an archive of 1,000 documents with 200,000 updates, from SQLite to PostgreSQL"
 	@echo "make client  rebuild the web client into web/static (needs Node 20)"
 	@echo "make lock    resolve requirements.lock and requirements-dev.lock anew"
@@ -89,6 +90,10 @@ client:
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(PEERS),--peers $(PEERS))
+
+bench-app: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup client
+	$(BIN)/python -m bench.app
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
