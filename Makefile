@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage clients check check-long check-system check-mutants conformance check-history lint lock client bench bench-app clean check-archive
+.PHONY: help serve test outage clients check check-long check-system check-mutants conformance pictures check-history lint lock client bench bench-app clean check-archive
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +15,7 @@ help:
 	@echo "make check-long, check-system, check-mutants: docs/reliability.md"
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
 	@echo "make conformance  the WebSocket transport under the Autobahn test suite (needs Python 2.7)"
+	@echo "make pictures  every page and every dialog of the web app, for docs/pictures.md (needs Chromium)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
 	@echo "make bench-app   how quick the web app is, in Chromium (two minutes)"
@@ -43,6 +44,10 @@ test: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance
+
+pictures: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m tests.pictures $(if $(ONLY),--only $(ONLY)) $(if $(FONTS),--fonts $(FONTS))
 
 outage: $(VENV)/.dev
 	COSCRIBE_TEST_OUTAGE_SECONDS=60 $(BIN)/python -m pytest tests/e2e/test_faults.py -k away

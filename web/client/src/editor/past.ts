@@ -213,7 +213,7 @@ class Drawing {
       frame.append(element('hr'))
       return one(frame)
     }
-    if (tag === 'image') return one(element('span', 'thing', `Image: ${wordsOf(valueOf(branch, 'alt') ?? valueOf(branch, 'src'))}`))
+    if (tag === 'image') return one(element('span', 'thing', t('Image: {words}', { words: wordsOf(valueOf(branch, 'alt') ?? t('without a description')) })))
     if (tag === 'mention') return one(element('span', 'thing', `@${wordsOf(valueOf(branch, 'label') ?? valueOf(branch, 'id'))}`))
     if (tag === 'table') {
       const [frame, body] = [element('table'), element('tbody')]

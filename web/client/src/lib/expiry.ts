@@ -8,10 +8,10 @@ const DAY_MS = 24 * HOUR_MS
 export const EXPIRIES = [
   { value: 'never', label: t('never') },
   { value: 'hour', label: t('in an hour'), ms: HOUR_MS },
-  { value: 'day', label: 'in a day', ms: DAY_MS },
-  { value: 'week', label: 'in a week', ms: 7 * DAY_MS },
-  { value: 'month', label: 'in 30 days', ms: 30 * DAY_MS },
-  { value: 'year', label: 'in a year', ms: 365 * DAY_MS },
+  { value: 'day', label: t('in a day'), ms: DAY_MS },
+  { value: 'week', label: t('in a week'), ms: 7 * DAY_MS },
+  { value: 'month', label: t('in 30 days'), ms: 30 * DAY_MS },
+  { value: 'year', label: t('in a year'), ms: 365 * DAY_MS },
 ] as const
 
 export type Expiry = (typeof EXPIRIES)[number]['value']
