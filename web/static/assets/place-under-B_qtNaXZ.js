@@ -1,1 +1,0 @@
-function e(e,t){let{left:n,right:r,bottom:i}=t.getBoundingClientRect(),a=getComputedStyle(t).direction===`rtl`?r-e.offsetWidth:n,o=document.documentElement.clientWidth-e.offsetWidth-8;e.style.left=`${Math.max(8,Math.min(a,o))}px`,e.style.top=`${i+8}px`}export{e as t};
