@@ -5,6 +5,7 @@ then 1. With `client`, only what the web client's own checks need.
 """
 
 import compileall
+import glob
 import os
 import re
 import shutil
@@ -21,7 +22,19 @@ CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "go
 """The best first: without windows, tabs and side panels a page costs half the time."""
 
 
+FIREFOX_NAMES = ("firefox-esr", "firefox")
+WEBKIT_PACKAGES = {"WebKitWebDriver": "webkit2gtk-driver", "Xvfb": "xvfb"}
+MINI_BROWSER = "/usr/lib/*/webkit2gtk-4.*/MiniBrowser"
+
 FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+
+
+Prepare = Callable[[], str]
+"""Gets one thing ready and says `ready` or `installed`.
+
+Raises:
+    Missing: it cannot be had.
+"""
 
 
 class Missing(Exception):
@@ -29,7 +42,7 @@ class Missing(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    things: dict[str, Callable[[], str]] = {
+    things: dict[str, Prepare] = {
         "Web client's packages (web/client)": lambda: npm(ROOT / "web" / "client"),
     }
     if not arguments:
@@ -37,6 +50,8 @@ def main(arguments: list[str]) -> int:
             "Yjs clients under Node (tests/interop)": lambda: npm(ROOT / "tests" / "interop"),
             "Servers that people come from (tests/moving)": lambda: npm(ROOT / "tests" / "moving"),
             "Chromium": chromium,
+            "Firefox": firefox,
+            "WebKitGTK": webkit,
             "PostgreSQL": postgresql,
             "strace": lambda: tool("strace", ("/usr/bin/strace", "/usr/local/bin/strace")),
             "Bytecode": bytecode,
@@ -90,6 +105,26 @@ def chromium() -> str:
     except Missing:  # a distribution that does not have it apart
         _apt_install("chromium")
     return "installed"
+
+
+def firefox() -> str:
+    if any(shutil.which(name) for name in FIREFOX_NAMES):
+        return "ready"
+    try:
+        _apt_install("firefox-esr")
+    except Missing:  # a distribution that follows every release
+        _apt_install("firefox")
+    return "installed"
+
+
+def webkit() -> str:
+    """WebKitGTK's small browser, its driver, and a display for it."""
+    lacking = [package for command, package in WEBKIT_PACKAGES.items() if shutil.which(command) is None]
+    for package in lacking:
+        _apt_install(package)
+    if not glob.glob(MINI_BROWSER):
+        raise Missing(f"there is no {MINI_BROWSER}, which webkit2gtk-driver should have brought")
+    return "installed" if lacking else "ready"
 
 
 def postgresql() -> str:
