@@ -1,8 +1,10 @@
-"""y-sweet and y-partyserver clients made of pycrdt and a bare WebSocket: y-websocket's messages at other addresses."""
+"""Clients of y-sweet, y-partyserver and Jupyter, of pycrdt and a bare WebSocket: y-websocket's messages elsewhere."""
 
+import json
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from tests.e2e import wire
 from tests.e2e.raw_client import Address, RawClient
 
 
@@ -37,3 +39,24 @@ class RawParty(RawClient):
 
     async def _receive_text(self, text: str) -> None:
         self.heard.append(text)
+
+
+class RawJupyter(RawClient):
+    def __init__(self, server: Address, document: str, **options: Any) -> None:
+        super().__init__(server, document, **options)
+        self.answers: list[dict[str, Any]] = []
+        """To its saves."""
+
+    @property
+    def address(self) -> str:
+        base = f"ws://{urlsplit(self.server.ws_url).netloc}"
+        return f"{base}/api/collaboration/room/{self.document}{self.query}"
+
+    async def _receive(self, data: bytes) -> None:
+        # A refusal has a 0 where the length of an answer is.
+        if data[0] == wire.AUTH and data[1]:
+            length, position = wire.read_varuint(data, 1)
+            assert len(data) == position + length
+            self.answers.append(json.loads(data[position:]))
+        else:
+            await super()._receive(data)
