@@ -32,6 +32,7 @@ import { RoomBelow } from './room-below'
 import { SlashMenu } from './slash-menu'
 import type { Suggestions } from './suggestions.svelte'
 import { TaskShortcut } from './task-shortcut'
+import { TextDrop } from './text-drop'
 import { Uploads } from './uploads'
 
 /** The root that holds the text, the same in every Tiptap application. */
@@ -101,6 +102,7 @@ export function editorExtensions({ fragment, awareness, person, suggestions, fil
     TaskShortcut,
     RoomBelow,
     MarkdownPaste,
+    TextDrop.configure({ fault }),
     BlockKeys,
     Find,
     mentions(suggestions, people),

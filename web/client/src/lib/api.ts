@@ -3,6 +3,7 @@
 import { documentApiPath } from './document-id'
 import { request, withQuery } from './http'
 import type { Role } from './roles'
+import { upload } from './upload'
 
 export interface DocumentInfo {
   id: string
@@ -57,6 +58,15 @@ export async function listDocuments(after: string | null, filter: DocumentFilter
 /** Create a document, without `id` under a name of the server's choice. */
 export async function createDocument(title: string, id?: string, signal?: AbortSignal): Promise<DocumentInfo> {
   return (await request('POST', '/api/documents', { title, id }, { signal })) as DocumentInfo
+}
+
+/**
+ * A new document of what a file holds.
+ *
+ * @param progress is told which part of it has been sent, from 0 to 1.
+ */
+export async function importDocument(file: Blob, format: string, title: string, progress: (part: number) => void): Promise<DocumentInfo> {
+  return (await upload(withQuery('/api/import', { format, title }), file, { progress })) as DocumentInfo
 }
 
 /** A new document that begins with what another one holds now. */

@@ -12,9 +12,10 @@
 import * as Y from 'yjs'
 
 import { documentApiPath } from './document-id'
-import { Refused, refusalOf, Unreachable } from './http'
+import { Refused, Unreachable } from './http'
 import { t } from './i18n'
 import { addRenamed, renamedOf, setUnsent, unsentOf } from './unsent'
+import { upload } from './upload'
 
 /** As in `editor/extensions`, which is not loaded where only images are sent. */
 const FRAGMENT = 'default'
@@ -78,7 +79,8 @@ export class DocumentFiles {
    * @throws Refused, Unreachable.
    */
   async upload(file: Blob, progress: (part: number) => void): Promise<string> {
-    const { id } = (await send(this.#path, file, progress)) as { id: string }
+    const unreachable = t('The server cannot be reached. Images need a connection.')
+    const { id } = (await upload(this.#path, file, { progress, unreachable })) as { id: string }
     this.#urls.set(id, Promise.resolve(URL.createObjectURL(file)))
     await this.#keep(id, new Response(file))
     return SCHEME + id
@@ -208,23 +210,6 @@ export class DocumentFiles {
 async function hasRoom(): Promise<boolean> {
   const { usage = 0, quota = Infinity } = await navigator.storage.estimate()
   return usage < quota * ROOM_PART
-}
-
-/** `fetch` does not tell how far an upload is. */
-function send(path: string, body: Blob, progress: (part: number) => void): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest()
-    request.responseType = 'json'
-    request.upload.onprogress = ({ loaded, total }) => progress(total === 0 ? 0 : loaded / total)
-    request.onerror = () => reject(new Unreachable(t('The server cannot be reached. Images need a connection.')))
-    request.onload = () => {
-      if (request.status < 300) resolve(request.response)
-      else reject(refusalOf(request.status, request.response, request.getResponseHeader('Retry-After')))
-    }
-    request.open('POST', path)
-    request.setRequestHeader('Content-Type', 'application/octet-stream')
-    request.send(body)
-  })
 }
 
 /** Whatever stands for one image in a document stands for another one from now on. */

@@ -2,9 +2,10 @@
 
 import type { PersonRef } from './accounts'
 import { FORMATS, formatName } from './history'
-import { refusalOf, request, Unreachable, withQuery } from './http'
+import { request, withQuery } from './http'
 import { currentLocale, ofServer, t } from './i18n'
 import { sizeOf } from './sizes'
+import { upload } from './upload'
 
 export interface Job {
   id: string
@@ -72,24 +73,8 @@ export async function removeJob(id: string): Promise<void> {
  *
  * @param progress is told which part has been sent, from 0 to 1.
  */
-export function sendArchive(file: Blob, prefix: string, progress: (part: number) => void, signal: AbortSignal): Promise<Job> {
-  return new Promise((resolve, reject) => {
-    // `fetch` does not tell how much of a body has been sent.
-    const sending = new XMLHttpRequest()
-    sending.open('POST', withQuery(IMPORTS, { prefix }))
-    sending.responseType = 'json'
-    sending.setRequestHeader('Content-Type', 'application/zip')
-    sending.upload.onprogress = ({ loaded, total }) => progress(total === 0 ? 1 : loaded / total)
-    sending.onload = () => {
-      const { status } = sending
-      if (status >= 200 && status < 300) resolve(sending.response as Job)
-      else reject(refusalOf(status, sending.response, sending.getResponseHeader('Retry-After')))
-    }
-    sending.onerror = () => reject(new Unreachable(t('The server cannot be reached.')))
-    sending.onabort = () => reject(signal.reason instanceof Error ? signal.reason : new Error('It was broken off.'))
-    signal.addEventListener('abort', () => sending.abort(), { once: true })
-    sending.send(file)
-  })
+export async function sendArchive(file: Blob, prefix: string, progress: (part: number) => void, signal: AbortSignal): Promise<Job> {
+  return (await upload(withQuery(IMPORTS, { prefix }), file, { type: 'application/zip', progress, signal })) as Job
 }
 
 /** "Export of 3 documents: Markdown". */
