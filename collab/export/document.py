@@ -6,19 +6,59 @@ from typing import Any
 
 from collab.export.tree import Content, Node, is_empty, sorted_marks
 
+_KIND_ROOT, _TEXT_ROOT = "coscribe", "codemirror"
+"""Where the web app keeps what kind of text a document is, and the text itself if it is plain."""
+
 _QUILL_MARKS = {"bold", "italic", "strike", "underline", "code", "link", "subscript", "superscript"}
 
 
 def as_document(content: Content) -> Node:
     """XML fragments as they are, texts as paragraphs, everything else as JSON in a code block. With several roots that
-    hold something, each comes under its name as a heading."""
-    roots = {name: root for name, root in content.items() if not is_empty(root)}
+    hold something, each comes under its name as a heading. Of the web app's Markdown documents it is what the Markdown
+    means, of its code documents one code block."""
+    kind = kind_of(content)
+    roots = shown_roots(content)
     blocks: list[Node] = []
     for name, root in roots.items():
         if len(roots) > 1:
             blocks.append({"type": "heading", "attrs": {"level": 1}, "content": [{"type": "text", "text": name}]})
-        blocks += _blocks(root)
+        blocks += _plain_blocks(root, kind) if kind is not None and name == _TEXT_ROOT else _blocks(root)
     return {"type": "doc", "content": blocks}
+
+
+def kind_of(content: Content) -> Node | None:
+    """What the web app's Markdown and code documents say they are: `kind`, and perhaps `language`."""
+    entries: Node = content.get(_KIND_ROOT, {}).get("entries", {})
+    return entries if entries.get("kind") in ("markdown", "code") else None
+
+
+def shown_roots(content: Content) -> Content:
+    """Those that hold something to be read."""
+    hidden = _KIND_ROOT if kind_of(content) is not None else None
+    return {name: root for name, root in content.items() if name != hidden and not is_empty(root)}
+
+
+def markdown_source(content: Content) -> str | None:
+    """The text of a document that is Markdown itself, and nothing else."""
+    kind = kind_of(content)
+    roots = shown_roots(content)
+    if kind is None or kind["kind"] != "markdown" or roots.keys() != {_TEXT_ROOT}:
+        return None
+    return _characters(roots[_TEXT_ROOT])
+
+
+def _characters(root: Node) -> str:
+    return "".join(operation["insert"] for operation in root.get("delta", ()) if isinstance(operation["insert"], str))
+
+
+def _plain_blocks(root: Node, kind: Node) -> list[Node]:
+    text = _characters(root)
+    if kind["kind"] == "markdown":
+        from collab.imports.markdown import markdown_blocks  # reads the tree that is written here
+
+        return markdown_blocks(text)
+    attributes = {"attrs": {"language": kind["language"]}} if isinstance(kind.get("language"), str) else {}
+    return [{"type": "codeBlock", **attributes, "content": [{"type": "text", "text": text}]}]
 
 
 def _blocks(root: Node) -> list[Node]:

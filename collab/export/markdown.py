@@ -9,7 +9,7 @@ Rule M2: nodes that are nobody's become their text, marks that are nobody's fall
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from collab.export.document import as_document
+from collab.export.document import as_document, markdown_source
 from collab.export.html import blocks_html, line_html, safe_image, safe_link
 from collab.export.inline import INLINE, TEXT_BLOCKS, Inline, Marked, group, is_inline, plain_text
 from collab.export.tree import Content, Node, encode_json
@@ -33,6 +33,9 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]{1,40}")
 
 
 def document_markdown(content: Content) -> str:
+    source = markdown_source(content)
+    if source is not None:
+        return source if source.endswith("\n") else f"{source}\n"
     blocks = [block for node in as_document(content)["content"] for block in degraded(node)]
     written = [_verified(block, bullet) for block, bullet in _with_bullets(blocks)]
     return "".join(f"{text}\n\n" for text in written).rstrip("\n") + "\n" if written else ""

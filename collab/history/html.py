@@ -10,6 +10,9 @@ from typing import Any, Final
 
 Node = dict[str, Any]
 
+KIND_ROOT: Final = "coscribe"
+"""Says what kind of text a document is, which is nothing to be read."""
+
 _BLOCKS: Final = {
     "paragraph": "p",
     "bulletList": "ul",
@@ -49,7 +52,8 @@ td, th { border: 1px solid; padding: 0 .4rem; }
 
 def comparison_html(comparison: Node) -> str:
     """A whole page for what `collab.history.compare` gives, with the authors' names in it."""
-    body = "".join(_root(root, comparison["authors"]) for root in comparison["roots"])
+    roots = [root for root in comparison["roots"] if root["name"] != KIND_ROOT]
+    body = "".join(_root(root, comparison["authors"]) for root in roots)
     title = f"Changes from {comparison['from']} to {comparison['to']}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

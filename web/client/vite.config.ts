@@ -23,7 +23,7 @@ export default defineConfig({
     // The libraries change more seldom than the app: they stay in the browser's cache across releases.
     rolldownOptions: {
       output: {
-        codeSplitting: { groups: [{ name: 'editor', test: /node_modules\/(@tiptap|prosemirror|yjs|y-|lib0|linkify)/ }] },
+        codeSplitting: { groups: [{ name: 'editor', test: /node_modules\/(@tiptap|prosemirror|yjs|y-(?!codemirror)|lib0|linkify)/ }] },
       },
     },
     license: { fileName: 'licenses.md' },

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 
 import { documentSchema } from '../src/editor/extensions'
-import { countWords, survey } from '../src/editor/outline'
+import { survey } from '../src/editor/outline'
+import { countWords } from '../src/lib/words'
 
 test.each([
   ['', 0],

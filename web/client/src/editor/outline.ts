@@ -1,19 +1,10 @@
 /** What the text is made of: its headings, and how many words. */
 
+import type { Editor } from '@tiptap/core'
 import type { Node } from '@tiptap/pm/model'
 
-export interface Heading {
-  pos: number
-  level: number
-  text: string
-}
-
-/** Scripts without blanks between words: each of their characters counts as one. */
-const WORD = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{N}\p{M}](?:[\p{L}\p{N}\p{M}'’_-](?<![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]))*/gu
-
-export function countWords(text: string): number {
-  return text.match(WORD)?.length ?? 0
-}
+import type { Heading, Survey, Surveyed } from '../lib/text-tools'
+import { countWords } from '../lib/words'
 
 interface Count {
   words: number
@@ -33,7 +24,7 @@ function countBlock(block: Node): Count {
   return count
 }
 
-export function survey(doc: Node): Count & { headings: Heading[] } {
+export function survey(doc: Node): Survey {
   const headings: Heading[] = []
   let [words, characters] = [0, 0]
   doc.descendants((node, pos) => {
@@ -47,4 +38,19 @@ export function survey(doc: Node): Count & { headings: Heading[] } {
     return false
   })
   return { words, characters, headings }
+}
+
+export function outlineOf(editor: Editor): Surveyed {
+  return {
+    survey: () => survey(editor.state.doc),
+    onChange: (changed) => {
+      editor.on('update', changed)
+      return () => editor.off('update', changed)
+    },
+    go: (pos) => {
+      const heading = editor.view.nodeDOM(pos)
+      editor.commands.focus(pos + 1, { scrollIntoView: false })
+      if (heading instanceof HTMLElement) heading.scrollIntoView({ block: 'start' })
+    },
+  }
 }

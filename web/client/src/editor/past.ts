@@ -21,6 +21,7 @@ import {
 } from '../lib/comparison'
 import { t } from '../lib/i18n'
 import type { Person } from '../lib/identity'
+import { KIND_ROOT, PLAIN_TEXT } from '../sync/kind'
 import { FRAGMENT } from './extensions'
 
 /** How to look at it: the state alone, what changed in it, or who wrote it. */
@@ -109,8 +110,9 @@ class Drawing {
   draw({ roots }: Comparison): Drawn {
     const drawn = element('div', 'ProseMirror past')
     // The text first; other roots are those of other apps.
-    const text = roots.filter(({ name }) => name === FRAGMENT)
-    const others = roots.filter(({ name }) => name !== FRAGMENT)
+    const plain = roots.some(({ name }) => name === KIND_ROOT)
+    const text = roots.filter(({ name }) => name === FRAGMENT || (plain && name === PLAIN_TEXT))
+    const others = roots.filter((root) => !text.includes(root) && root.name !== KIND_ROOT)
     for (const root of text) this.#root(drawn, root)
     for (const root of others) {
       drawn.append(element('p', 'root-name', root.name))

@@ -7,15 +7,14 @@ const TYPING = 'typing'
 const TYPING_MS = 2000
 
 /** @returns stops it. */
-export function tellTyping(editor: Editor, awareness: Awareness): () => void {
+export function tellTyping(dom: HTMLElement, writable: () => boolean, awareness: Awareness): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined
   const tell = (event: Event): void => {
-    if (!editor.isEditable || (event as InputEvent).isComposing) return
+    if (!writable() || (event as InputEvent).isComposing) return
     awareness.setLocalStateField(TYPING, true)
     clearTimeout(timer)
     timer = setTimeout(() => awareness.setLocalStateField(TYPING, null), TYPING_MS)
   }
-  const { dom } = editor.view
   dom.addEventListener('beforeinput', tell)
   return () => {
     clearTimeout(timer)

@@ -69,6 +69,11 @@ export async function importDocument(file: Blob, format: string, title: string, 
   return (await upload(withQuery('/api/import', { format, title }), file, { progress })) as DocumentInfo
 }
 
+/** Put an edit, as Yjs encodes it, into a document that is not open. */
+export async function appendUpdate(id: string, update: Uint8Array): Promise<void> {
+  await request('POST', `${documentApiPath(id)}/updates`, update)
+}
+
 /** A new document that begins with what another one holds now. */
 export async function copyDocument(id: string, title: string): Promise<DocumentInfo> {
   return (await request('POST', '/api/documents', { title, copy_of: id })) as DocumentInfo

@@ -9,8 +9,7 @@ const LENGTH = 20
 const BYTE_MAX = 256 - (256 % LETTERS.length)
 
 /** @returns the name of a document that may be edited at once. */
-export function beginHere(title: string): string {
-  const id = makeName()
+export function beginHere(title: string, id = makeName()): string {
   writeKnown(id, {
     epoch: '',
     title,

@@ -49,8 +49,9 @@ export async function request(method: Method, path: string, body?: unknown, term
   const timeout = AbortSignal.timeout(patienceMs)
   const init: RequestInit = { method, headers, signal: signal ? AbortSignal.any([signal, timeout]) : timeout }
   if (body !== undefined) {
-    init.headers = { ...headers, 'Content-Type': 'application/json' }
-    init.body = JSON.stringify(body)
+    const bytes = body instanceof Uint8Array
+    init.headers = { ...headers, 'Content-Type': bytes ? 'application/octet-stream' : 'application/json' }
+    init.body = bytes ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body)
   }
   let response: Response
   let answer: unknown

@@ -1,6 +1,7 @@
 /** Parts of the document page that come after it. What keys open is fetched ahead: the next keys are meant for it. */
 
 export const loadBranch = () => import('../components/Branch.svelte')
+export const loadCode = () => import('../components/CodeView.svelte')
 export const loadComments = () => import('../components/CommentsPanel.svelte')
 export const loadFind = () => import('../components/FindBar.svelte')
 export const loadHistory = () => import('../components/HistoryPanel.svelte')

@@ -27,6 +27,7 @@ import { branchesOf, rememberBranch } from '../sync/branch'
 import { CalmState, type Facts, type ShownState } from '../sync/calm-state'
 import { CLOSED_OTHER_EPOCH, CLOSED_QUARANTINED } from '../sync/epoch'
 import { handOver } from '../sync/hand-over'
+import { RICH, watchKind, type Kind } from '../sync/kind'
 import { lookUp, untilAnswered } from '../sync/lookup'
 import { plainText } from '../sync/plain-text'
 import { DocumentSession, type SessionView } from '../sync/session'
@@ -66,6 +67,8 @@ export class OpenDocument {
   readonly title: DocumentTitle
   session: DocumentSession | null = $state.raw(null)
   view: SessionView = $state.raw(NOTHING_YET)
+  /** Of the text, as the document says it. */
+  kind: Kind = $state.raw(RICH)
   others: Present[] = $state.raw([])
   refusal: Refusal | null = $state(null)
   /** Epochs of copies on this device that are not the document's: they stay here and are not merged. */
@@ -270,6 +273,8 @@ export class OpenDocument {
       if (!this.view.synced || this.view.overdue) changeKnown(this.id, (known) => (known.waiting = this.waiting - this.images))
     })
     this.session = session
+    this.kind = RICH
+    watchKind(session.doc, (kind) => this.session === session && (this.kind = kind))
     this.branches = branchesOf(this.id)
     this.#confirmed = false
     this.#show(session.view)

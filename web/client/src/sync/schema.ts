@@ -8,8 +8,8 @@
 
 import * as decoding from 'lib0/decoding'
 
-/** To be raised with each node, mark or attribute that documents may hold from then on: a test compares. */
-export const SCHEMA_VERSION = 2
+/** To be raised with each node, mark, attribute or kind of document that documents may hold from then on: a test compares. */
+export const SCHEMA_VERSION = 3
 
 export const MESSAGE_SCHEMA = 105
 

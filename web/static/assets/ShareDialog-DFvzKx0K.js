@@ -1,0 +1,1 @@
+export{t as default}from"./ShareDialog-Eqn6_EQe.js";

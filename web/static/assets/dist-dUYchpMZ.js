@@ -1,0 +1,1 @@
+export{n as html}from"./dist-CEmll4L9.js";
