@@ -17,6 +17,21 @@ async function openStore(name: string): Promise<{ store: LocalStore; doc: Y.Doc 
   return { store, doc }
 }
 
+function rows(name: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(name)
+    opening.onerror = () => reject(opening.error ?? new Error('It does not open.'))
+    opening.onsuccess = () => {
+      const counting = opening.result.transaction('updates').objectStore('updates').count()
+      counting.onerror = () => reject(counting.error ?? new Error('It does not count.'))
+      counting.onsuccess = () => {
+        opening.result.close()
+        resolve(counting.result)
+      }
+    }
+  })
+}
+
 function freshName(): string {
   names += 1
   return `document-${names}`
@@ -57,6 +72,25 @@ describe('the copy on this device', () => {
     await vi.waitUntil(() => store.kept)
     const { doc: again } = await openStore(name)
     expect(again.getText('t').toJSON()).toBe('early')
+  })
+
+  test('does not grow while somebody writes without a break (L6)', async () => {
+    const name = freshName()
+    const { store, doc } = await openStore(name)
+    await vi.waitUntil(() => store.kept)
+    // Never a second without a write.
+    let most = 0
+    for (let written = 0; written < 2000; written += 1) {
+      doc.getText('t').insert(written, 'x')
+      if (written % 50 === 49) {
+        await vi.waitUntil(() => store.kept)
+        most = Math.max(most, await rows(name))
+      }
+    }
+    expect(most).toBeLessThan(800)
+    await store.close()
+    const { doc: again } = await openStore(name)
+    expect(again.getText('t').toJSON()).toBe('x'.repeat(2000))
   })
 
   test('is complete only after the server has answered once (L3)', async () => {

@@ -6,10 +6,11 @@
  * Rule L3: `complete` is true only when the copy once held everything the server had.
  * Rule L4: a store whose copy is deleted, by another tab that signs out, lets go of it and does not come back.
  * Rule L5: what came from the server is written by one of the tabs that have the document open (`Writer`).
+ * Rule L6: the copy is made of a bounded number of updates, however long somebody writes without a break.
  */
 
 import * as idb from 'lib0/indexeddb'
-import { IndexeddbPersistence } from 'y-indexeddb'
+import { IndexeddbPersistence, PREFERRED_TRIM_SIZE, storeState } from 'y-indexeddb'
 import * as Y from 'yjs'
 
 import { Writer } from './writer'
@@ -18,6 +19,8 @@ const COMPLETE = 'complete'
 const UPDATES = 'updates'
 /** Some browsers leave an open request unanswered; the server's copy must not wait for that. */
 const LOAD_TIMEOUT_MS = 4000
+/** At a smaller number y-indexeddb merges them itself, but only once nothing was written for a second. */
+const UPDATES_MAX = PREFERRED_TRIM_SIZE + 100
 const REOPEN_MS_MIN = 1000
 const REOPEN_MS_MAX = 60_000
 
@@ -36,6 +39,7 @@ export class LocalStore {
   #made = 0
   #stored = 0
   #checking = false
+  #merging = false
   #complete = false
   #answered = false
   #closed = false
@@ -157,6 +161,21 @@ export class LocalStore {
       this.#fail()
     }
     void this.#check()
+    void this.#merge()
+  }
+
+  /** Rule L6. */
+  async #merge(): Promise<void> {
+    const persistence = this.#persistence
+    if (this.#merging || persistence === null || this.#database === null || persistence._dbsize < UPDATES_MAX) return
+    this.#merging = true
+    try {
+      await storeState(persistence, false)
+    } catch {
+      if (this.#persistence === persistence) this.#fail()
+    } finally {
+      this.#merging = false
+    }
   }
 
   #markWritten(): void {
