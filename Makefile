@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage clients check check-long check-system check-mutants conformance pictures check-history lint lock client bench bench-app clean check-archive
+.PHONY: help serve test outage clients check check-long check-system check-mutants conformance pictures check-history lint lock client bench bench-app clean check-archive soak
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,7 @@ help:
 	@echo "make check   three minutes of the checker with fresh seeds: kills, faults, hostile clients, simulation"
 	@echo "make check-long, check-system, check-mutants: docs/reliability.md"
 	@echo "make check-history   the history tests with their full counts (some 20 minutes)"
+	@echo "make soak    half an hour of two people in Chromium: same documents, and nothing that grows"
 	@echo "make conformance  the WebSocket transport under the Autobahn test suite (needs Python 2.7)"
 	@echo "make pictures  every page and every dialog of the web app, for docs/pictures.md (needs Chromium)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
@@ -71,6 +72,10 @@ check-system: $(VENV)/.dev
 check-mutants: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup
 	$(BIN)/python -m tests.checker mutants
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup
+	$(BIN)/python -m tests.browser.soak $(if $(TIME),--seconds $(TIME)) $(if $(SEED),--seed $(SEED))
 
 check-history: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup

@@ -51,6 +51,8 @@ class Proxy:
         self._server.close()
         self.cut()
         self._flowing.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -60,28 +60,29 @@ def decode_vector(encoded: bytes) -> dict[int, int]:
 def dump(doc: Doc[Any]) -> Dump:
     """The content of the four roots as plain values."""
     return {
-        "text": _plain(doc.get("text", type=Text)),
-        "map": _plain(doc.get("map", type=Map)),
-        "array": _plain(doc.get("array", type=Array)),
-        "xml": _plain(doc.get("xml", type=XmlFragment)),
+        "text": plain(doc.get("text", type=Text)),
+        "map": plain(doc.get("map", type=Map)),
+        "array": plain(doc.get("array", type=Array)),
+        "xml": plain(doc.get("xml", type=XmlFragment)),
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A shared type and all it holds as plain values; not yet `canonical`."""
     match value:
         case Text() | XmlText():
             runs = [[item if isinstance(item, str) else {"embed": item}, attrs or {}] for item, attrs in value.diff()]
             return {"text": runs}
         case XmlElement():
-            children = [_plain(child) for child in value.children]
+            children = [plain(child) for child in value.children]
             attributes = dict(cast("Iterable[tuple[str, Any]]", value.attributes))
             return {"element": value.tag, "attributes": attributes, "children": children}
         case XmlFragment():
-            return {"fragment": [_plain(child) for child in value.children]}
+            return {"fragment": [plain(child) for child in value.children]}
         case Map():
-            return {"map": {key: _plain(item) for key, item in value.items()}}
+            return {"map": {key: plain(item) for key, item in value.items()}}
         case Array():
-            return {"array": [_plain(item) for item in value]}
+            return {"array": [plain(item) for item in value]}
         case bytes():
             return {"bytes": base64.b64encode(value).decode()}
     return value
