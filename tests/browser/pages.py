@@ -52,7 +52,9 @@ _DEVICE_COPY = """async (document) => {
     const database = await answer(indexedDB.open(name))
     const updates = await answer(database.transaction('updates').objectStore('updates').getAll())
     database.close()
-    return updates.map((update) => btoa(String.fromCharCode(...update)))
+    // Not all bytes at once as arguments: of a great update they are more than a call takes.
+    const text = (update) => Array.from(update, (byte) => String.fromCharCode(byte)).join('')
+    return updates.map((update) => btoa(text(update)))
 }"""
 
 
