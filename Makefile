@@ -1,6 +1,6 @@
 # Everything a person or a machine runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help serve test outage clients check check-long check-system check-mutants conformance pictures check-history lint lock client bench bench-app clean check-archive soak
+.PHONY: help serve test outage clients check check-long check-system check-mutants conformance pictures check-history lint lock client bench bench-app lighthouse clean check-archive soak
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +19,7 @@ help:
 	@echo "make pictures  every page and every dialog of the web app, for docs/pictures.md (needs Chromium)"
 	@echo "make lint    ruff, mypy, import-linter, the client's checks"
 	@echo "make bench   side by side with the peers"
+	@echo "make lighthouse  what Lighthouse says of the web app; fails below 95"
 	@echo "make bench-app   how quick the web app is, in Chromium (two minutes)"
 	@echo "make check-archive   an archive of 1,000 documents with 200,000 updates, from SQLite to PostgreSQL"
 	@echo "make client  rebuild the web client into web/static (needs Node 20)"
@@ -104,6 +105,10 @@ bench: $(VENV)/.dev
 bench-app: $(VENV)/.dev
 	@$(BIN)/python -m tests.setup client
 	$(BIN)/python -m bench.app
+
+lighthouse: $(VENV)/.dev
+	@$(BIN)/python -m tests.setup client
+	$(BIN)/python -m bench.lighthouse_app
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock

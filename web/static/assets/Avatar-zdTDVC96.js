@@ -1,5 +1,0 @@
-<<<<<<<< HEAD:web/static/assets/Avatar-zdTDVC96.js
-import"./disclose-version-xihTtKlq.js";import{I as e,J as t,M as n,P as r,_ as i,et as a,lt as o,ut as s}from"./index-client-poQAz6bf.js";import{i as c,r as l}from"./identity-GS8_JzW1.js";var u=e(`<span class="avatar svelte-1pre9qb" aria-hidden="true"> </span>`);function d(e,d){s(d,!0);var f=u();let p;var m=a(f,!0);t((e,t)=>{p=i(f,``,p,{"background-color":d.person.color,color:e}),n(m,t)},[()=>c(d.person.color),()=>l(d.person.name)]),r(e,f),o()}export{d as t};
-========
-import"./disclose-version-xihTtKlq.js";import{I as e,J as t,M as n,P as r,_ as i,et as a,lt as o,ut as s}from"./index-client-poQAz6bf.js";import{i as c,r as l}from"./identity-h_q3uRmT.js";var u=e(`<span class="avatar svelte-1pre9qb" aria-hidden="true"> </span>`);function d(e,d){s(d,!0);var f=u();let p;var m=a(f,!0);t((e,t)=>{p=i(f,``,p,{"background-color":d.person.color,color:e}),n(m,t)},[()=>c(d.person.color),()=>l(d.person.name)]),r(e,f),o()}export{d as t};
->>>>>>>> 2543864 (Files dropped on the list of documents become documents, dropped into a text part of it):web/static/assets/Avatar-CG53yDxK.js

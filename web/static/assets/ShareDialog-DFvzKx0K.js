@@ -1,1 +1,0 @@
-export{t as default}from"./ShareDialog-Eqn6_EQe.js";

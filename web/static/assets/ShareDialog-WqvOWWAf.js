@@ -1,0 +1,1 @@
+export{t as default}from"./ShareDialog-Bw1EIB7Z.js";

@@ -1,5 +1,0 @@
-<<<<<<<< HEAD:web/static/assets/expiry-C68DRJoV.js
-import{i as e}from"./i18n-arp3BjaR.js";var t=36e5,n=24*t,r=[{value:`never`,label:e(`never`)},{value:`hour`,label:e(`in an hour`),ms:t},{value:`day`,label:`in a day`,ms:n},{value:`week`,label:`in a week`,ms:7*n},{value:`month`,label:`in 30 days`,ms:30*n},{value:`year`,label:`in a year`,ms:365*n}];function i(e,t){let n=r.find(({value:t})=>t===e);return n===void 0||!(`ms`in n)?null:new Date(t.getTime()+n.ms).toISOString()}export{i as n,r as t};
-========
-import{i as e}from"./i18n-Cw7ltzWZ.js";var t=36e5,n=24*t,r=[{value:`never`,label:e(`never`)},{value:`hour`,label:e(`in an hour`),ms:t},{value:`day`,label:`in a day`,ms:n},{value:`week`,label:`in a week`,ms:7*n},{value:`month`,label:`in 30 days`,ms:30*n},{value:`year`,label:`in a year`,ms:365*n}];function i(e,t){let n=r.find(({value:t})=>t===e);return n===void 0||!(`ms`in n)?null:new Date(t.getTime()+n.ms).toISOString()}export{i as n,r as t};
->>>>>>>> 24bcd08 (Markdown and code documents, chosen when a document is made (not yet seen in a browser)):web/static/assets/expiry-BXsbPC2m.js

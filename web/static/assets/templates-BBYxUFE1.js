@@ -1,1 +1,0 @@
-function e(e,t){throw Error(`There is no template ${t}.`)}export{e as fillIn};
