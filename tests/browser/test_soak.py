@@ -1,27 +1,12 @@
-"""The soak of `tests.browser.soak`, for some seconds; and that it says what it finds."""
+"""What the soak of `tests.browser.soak` calls growth."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
 from tests.browser.growth import MIB, Held, leaks, too_much
-from tests.browser.soak import Soak, soak
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
-
-SECONDS = 15
 USUAL = Held(document=20_000, heap=9 * MIB, nodes=1200, listeners=140, rows=300, copy=40_000, storage=2 * MIB)
-
-
-async def test_two_people_go_through_everything_for_some_seconds(
-    browser: Callable[[], Awaitable[Browser]], tmp_path: Path, seed: int
-) -> None:
-    lines: list[str] = []
-    found = await soak(await browser(), tmp_path / "server", Soak(SECONDS, seed, lines.append))
-    assert found == [], "\n".join(lines)
 
 
 def test_what_a_page_needs_is_no_leak() -> None:
