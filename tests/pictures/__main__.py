@@ -111,12 +111,13 @@ async def main() -> int:
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="pictures-") as temporary:
         directory = Path(temporary)
-        async with async_playwright() as playwright:
-            for words in (EN, HE, JA):
-                if words.locale[:2] not in chosen.languages:
-                    continue
-                if chosen.fonts is not None:
-                    use_fonts(chosen.fonts, directory, words.locale)
+        for words in (EN, HE, JA):
+            if words.locale[:2] not in chosen.languages:
+                continue
+            if chosen.fonts is not None:
+                use_fonts(chosen.fonts, directory, words.locale)
+            # Anew each time: browsers get the environment that its driver was started in.
+            async with async_playwright() as playwright:
                 browser = await launch(playwright)
                 failed += await tour(browser, words, directory, scenes, chosen.into)
                 await browser.close()
