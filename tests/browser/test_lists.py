@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.browser.accounts import CHEAP, House, call
 from tests.browser.axe import sound
@@ -41,8 +41,18 @@ async def test_a_list_with_everything_in_it(start_server: StartServer, visit: Vi
     page = ann.page
     await page.goto(server.url)
     await expect(documents(ann)).to_have_text(["Birds", "Mine alone", "Trees"])
+    # Also when the starred ones are asked for before the server has the star: they stayed empty.
+    starred = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await starred.wait()
+        await route.continue_()
+
+    await page.route("**/star", late, times=1)
     await page.get_by_role("button", name="Star Trees").press("Enter")
     await choose(ann, "Starred")
+    await expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    starred.set()
     await expect(documents(ann)).to_have_text(["Trees"])
     await choose(ann, "Shared with me")
     await expect(page.get_by_text("Nothing is shared with you yet.")).to_be_visible()

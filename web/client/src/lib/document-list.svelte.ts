@@ -133,7 +133,9 @@ export class DocumentList {
   async star(document: ListedDocument): Promise<void> {
     try {
       const changed = await setStar(document, !document.starred, this.#named)
-      if (this.shelf === 'starred') this.pages.remove(({ id }) => id === document.id)
+      // Whoever turned to the starred ones at once may have been shown them as they were before.
+      if (this.shelf === 'starred' && changed.starred) void this.pages.reload()
+      else if (this.shelf === 'starred') this.pages.remove(({ id }) => id === document.id)
       else this.pages.replace(({ id }) => id === document.id, changed)
     } catch (error) {
       toasts.fault(messageOf(error))
