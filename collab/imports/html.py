@@ -281,14 +281,22 @@ class _Reader:
         return [_node(kind, attributes | _alignment(element) | _rest(element), content)]
 
     def details(self, element: Any, depth: int) -> list[Node]:
-        nodes = self.mixed(element, [], depth)
-        summary = [node for node in nodes if node["type"] == "detailsSummary"][:1] or [{"type": "detailsSummary"}]
-        content = [node for node in nodes if node["type"] == "detailsContent"]
-        if not content:
-            rest = self.blocks([node for node in nodes if node["type"] != "detailsSummary"])
-            content = [_node("detailsContent", {}, rest or [{"type": "paragraph"}])]
-        attributes = {"open": element.get("open") is not None} | _rest(element)
-        return [_node("details", attributes, summary + content)]
+        summary: Node | None = None
+        attributes: Node = {}
+        content: list[Node] = []
+        for node in self.mixed(element, [], depth):
+            if node["type"] == "detailsContent":
+                attributes = attributes or node.get("attrs", {})
+                content += node.get("content", [])
+            elif node["type"] != "detailsSummary":
+                content.append(node)
+            elif summary is None:
+                summary = node
+            else:
+                content.append(_node("paragraph", {}, node.get("content", [])))
+        inside = _node("detailsContent", attributes, self.blocks(content) or [{"type": "paragraph"}])
+        own = {"open": element.get("open") is not None} | _rest(element)
+        return [_node("details", own, [summary or {"type": "detailsSummary"}, inside])]
 
     def division(self, element: Any, depth: int) -> list[Node]:
         content = self.blocks(self.mixed(element, [], depth))

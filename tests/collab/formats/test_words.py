@@ -209,3 +209,17 @@ def test_what_no_document_can_hold_is_refused_instead_of_cut_short(kind: str, fi
         lines = [*behind(*SIGNS[kind], [first, "", *lines])]
     with pytest.raises(LimitExceeded, match="nested deeper than 100 levels"):
         markdown_blocks("\n".join(lines) + "\n\nanother word\n")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<details><summary>one</summary><summary>two</summary><p>three</p></details>",
+        "<details><summary>one</summary><p>two</p><div data-type='detailsContent'><p>three</p></div></details>",
+        "<details>one<div data-type='detailsContent'>two</div><div data-type='detailsContent'>three</div></details>",
+    ],
+)
+def test_what_stands_at_an_odd_place_in_a_fold_is_kept(html: str) -> None:
+    """Second summaries, and what stood beside the content as our own app writes it, were left out without a word."""
+    content = read_content(new_document(html.encode(), "html", BYTES_MAX))
+    assert not missing(["one", "two", "three"], content)
