@@ -6,7 +6,7 @@ from typing import Any
 
 from collab.export.tree import Content, Node, is_empty, sorted_marks
 
-_KIND_ROOT, _TEXT_ROOT = "coscribe", "codemirror"
+KIND_ROOT, _TEXT_ROOT = "coscribe", "codemirror"
 """Where the web app keeps what kind of text a document is, and the text itself if it is plain."""
 
 _QUILL_MARKS = {"bold", "italic", "strike", "underline", "code", "link", "subscript", "superscript"}
@@ -28,13 +28,13 @@ def as_document(content: Content) -> Node:
 
 def kind_of(content: Content) -> Node | None:
     """What the web app's Markdown and code documents say they are: `kind`, and perhaps `language`."""
-    entries: Node = content.get(_KIND_ROOT, {}).get("entries", {})
+    entries: Node = content.get(KIND_ROOT, {}).get("entries", {})
     return entries if entries.get("kind") in ("markdown", "code") else None
 
 
 def shown_roots(content: Content) -> Content:
     """Those that hold something to be read."""
-    hidden = _KIND_ROOT if kind_of(content) is not None else None
+    hidden = KIND_ROOT if kind_of(content) is not None else None
     return {name: root for name, root in content.items() if name != hidden and not is_empty(root)}
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
-Node = dict[str, Any]
+from collab.export.document import KIND_ROOT
 
-KIND_ROOT: Final = "coscribe"
-"""Says what kind of text a document is, which is nothing to be read."""
+Node = dict[str, Any]
 
 _BLOCKS: Final = {
     "paragraph": "p",

@@ -94,18 +94,24 @@ def test_the_author_alone_in_a_flush_gets_no_echo_of_it(world: World) -> None:
     assert len(b.connection.inbox) == 1
 
 
+def writing_takes(world: World, peer: Peer, seconds: float) -> None:
+    """Let time pass in every write to a peer."""
+    write = peer.connection.write
+
+    def slow(frame: bytes) -> None:
+        world.clock.now += seconds
+        write(frame)
+
+    peer.connection.write = slow  # type: ignore[method-assign]
+
+
 def test_a_flush_that_the_machine_held_up_does_not_slow_down_those_after_it(world: World) -> None:
     """A moment in which the process did not run was taken for the cost of a flush: the next dozen waited up to 25 ms
     each, and the slowest of a hundred edits took four times as long as with a server that sends each by itself."""
     a, b = world.peer(), world.peer()
     world.settle()
     pass_on = b.connection.write
-
-    def held_up(frame: bytes) -> None:
-        world.clock.now += 0.2
-        pass_on(frame)
-
-    b.connection.write = held_up  # type: ignore[method-assign]
+    writing_takes(world, b, 0.2)
     a.text += "slow"
     a.push()
     world.clock.advance()
@@ -121,13 +127,7 @@ def test_a_flush_that_the_machine_held_up_does_not_slow_down_those_after_it(worl
 def test_a_room_whose_every_flush_is_dear_rests_between_them(world: World) -> None:
     a, b = world.peer(), world.peer()
     world.settle()
-    pass_on = b.connection.write
-
-    def dear(frame: bytes) -> None:
-        world.clock.now += 0.005
-        pass_on(frame)
-
-    b.connection.write = dear  # type: ignore[method-assign]
+    writing_takes(world, b, 0.005)
     for _ in range(40):
         a.text += "."
         a.push()
