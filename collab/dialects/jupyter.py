@@ -42,7 +42,11 @@ class Jupyter(YWebSocket):
 
     def decode(self, message: bytes) -> tuple[int, bytes]:
         if not message.startswith(_RAW):
-            return super().decode(message)
+            kind, payload = super().decode(message)
+            if kind == ACK_REQUEST:
+                # Answers name the number that a save asks with, and here is none.
+                raise UnknownMessage(f"whether all is saved is asked with the raw message {_SAVE!r}")
+            return kind, payload
         reader = Reader(message[1:])
         if reader.var_string() != _SAVE:
             raise UnknownMessage(f"of raw messages there is {_SAVE!r} alone")

@@ -241,6 +241,8 @@ def test_a_save_that_came_while_the_document_was_read_again_fails_when_it_cannot
         (b"\x02\x02\xff\xfe\x01", 1007),
         (b"\x02" + write_var_string("x" * 100_000), 1008),
         (b"\x7d\x00", 1008),
+        # The request of y-websocket's clients: its payload is no number, and was answered as if it were one.
+        (b"\x66\x01\x80", 1008),
     ],
     ids=lambda value: value[:8].hex() if isinstance(value, bytes) else "",
 )
