@@ -14,8 +14,16 @@ const EVENTS = [
   'awarenessUpdate', 'awarenessChange', 'destroy'
 ]
 
+/** In a browser an error that nobody listens to ends nothing: a provider closes sockets that still connect, unheard. */
+class PatientWebSocket extends WebSocket {
+  constructor (...given) {
+    super(...given)
+    this.on('error', () => {})
+  }
+}
+
 const openSocket = (version, url, messageReconnectTimeout) => new packages[version].HocuspocusProviderWebsocket({
-  url, messageReconnectTimeout, WebSocketPolyfill: WebSocket, delay: 50, minDelay: 50, maxDelay: 200
+  url, messageReconnectTimeout, WebSocketPolyfill: PatientWebSocket, delay: 50, minDelay: 50, maxDelay: 200
 })
 
 /** One Y.Doc and its provider. */
