@@ -1,14 +1,16 @@
 """A whole tree as one ProseMirror document, for formats that know headings and paragraphs but no roots."""
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from collab.export.tree import Content, Node, is_empty, sorted_marks
 
-KIND_ROOT, _TEXT_ROOT = "coscribe", "codemirror"
+KIND_ROOT, TEXT_ROOT = "coscribe", "codemirror"
 """Where the web app keeps what kind of text a document is, and the text itself if it is plain."""
 
+_LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]{1,40}")
 _QUILL_MARKS = {"bold", "italic", "strike", "underline", "code", "link", "subscript", "superscript"}
 
 
@@ -22,19 +24,29 @@ def as_document(content: Content) -> Node:
     for name, root in roots.items():
         if len(roots) > 1:
             blocks.append({"type": "heading", "attrs": {"level": 1}, "content": [{"type": "text", "text": name}]})
-        blocks += _plain_blocks(root, kind) if kind is not None and name == _TEXT_ROOT else _blocks(root)
+        blocks += _plain_blocks(root, kind) if kind is not None and name == TEXT_ROOT else _blocks(root)
     return {"type": "doc", "content": blocks}
 
 
 def kind_of(content: Content) -> Node | None:
     """What the web app's Markdown and code documents say they are: `kind`, and perhaps `language`."""
-    entries: Node = content.get(KIND_ROOT, {}).get("entries", {})
+    entries = _said(content)
     return entries if entries.get("kind") in ("markdown", "code") else None
+
+
+def is_language(value: Any) -> TypeGuard[str]:
+    """Whether it can be the name of the language that code is in."""
+    return isinstance(value, str) and _LANGUAGE.fullmatch(value) is not None
+
+
+def _said(content: Content) -> Node:
+    entries: Node = content.get(KIND_ROOT, {}).get("entries", {})
+    return entries
 
 
 def shown_roots(content: Content) -> Content:
     """Those that hold something to be read."""
-    hidden = KIND_ROOT if kind_of(content) is not None else None
+    hidden = KIND_ROOT if isinstance(_said(content).get("kind"), str) else None
     return {name: root for name, root in content.items() if name != hidden and not is_empty(root)}
 
 
@@ -42,9 +54,9 @@ def markdown_source(content: Content) -> str | None:
     """The text of a document that is Markdown itself, and nothing else."""
     kind = kind_of(content)
     roots = shown_roots(content)
-    if kind is None or kind["kind"] != "markdown" or roots.keys() != {_TEXT_ROOT}:
+    if kind is None or kind["kind"] != "markdown" or roots.keys() != {TEXT_ROOT}:
         return None
-    return _characters(roots[_TEXT_ROOT])
+    return _characters(roots[TEXT_ROOT])
 
 
 def _characters(root: Node) -> str:
@@ -57,7 +69,8 @@ def _plain_blocks(root: Node, kind: Node) -> list[Node]:
         from collab.imports.markdown import markdown_blocks  # reads the tree that is written here
 
         return markdown_blocks(text)
-    attributes = {"attrs": {"language": kind["language"]}} if isinstance(kind.get("language"), str) else {}
+    language = kind.get("language")
+    attributes = {"attrs": {"language": language}} if is_language(language) else {}
     return [{"type": "codeBlock", **attributes, "content": [{"type": "text", "text": text}]}]
 
 

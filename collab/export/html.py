@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, NamedTuple
 
-from collab.export.document import as_document
+from collab.export.document import as_document, is_language
 from collab.export.inline import INLINE, TEXT_BLOCKS, Inline, Marked, group, is_inline, mention_text
 from collab.export.tree import Content, Node, encode_json
 
@@ -31,7 +31,6 @@ _IMAGE = re.compile(
     r"https?://[^\s\x00-\x1f\x7f]+|data:image/(?:png|jpeg|gif|webp|avif);base64,[A-Za-z0-9+/]+=*", re.IGNORECASE
 )
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]{1,30}|rgba?\([0-9., %]{1,40}\)")
-_LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]{1,40}")
 _ADDRESSES = frozenset({"href", "src"})
 """Rule X2."""
 _ALIGNMENTS = frozenset({"left", "center", "right", "justify"})
@@ -189,7 +188,7 @@ def _task_item(attrs: Node) -> Element:
 
 def _code_block(attrs: Node) -> Element:
     language = attrs.get("language")
-    if isinstance(language, str) and _LANGUAGE.fullmatch(language):
+    if is_language(language):
         return Element("code", {"class": f"language-{language}"}, {"language": language})
     return Element("code")
 

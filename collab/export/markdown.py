@@ -9,7 +9,7 @@ Rule M2: nodes that are nobody's become their text, marks that are nobody's fall
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from collab.export.document import as_document, markdown_source
+from collab.export.document import as_document, is_language, markdown_source
 from collab.export.html import blocks_html, line_html, safe_image, safe_link
 from collab.export.inline import INLINE, TEXT_BLOCKS, Inline, Marked, group, is_inline, plain_text
 from collab.export.tree import Content, Node, encode_json
@@ -29,7 +29,6 @@ _LINE_START = re.compile(r"^( *)([-+=#>])")
 _ORDERED_START = re.compile(r"^( *\d+)([.)])")
 _FENCE = re.compile(r"`{3,}")
 _TICKS = re.compile(r"`+")
-_LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]{1,40}")
 
 
 def document_markdown(content: Content) -> str:
@@ -140,7 +139,7 @@ def _write_code(node: Node, bullet: str) -> str:
     text = "".join(child.get("text", "") for child in node.get("content", []))
     fence = "`" * max([3, *(len(run) + 1 for run in _FENCE.findall(text))])
     language = node.get("attrs", {}).get("language")
-    known = language if isinstance(language, str) and _LANGUAGE.fullmatch(language) else ""
+    known = language if is_language(language) else ""
     return f"{fence}{known}\n{text}\n{fence}" if text else f"{fence}{known}\n{fence}"
 
 

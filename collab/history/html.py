@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, Final
 
-from collab.export.document import KIND_ROOT
+from collab.export.document import KIND_ROOT, TEXT_ROOT
 
 Node = dict[str, Any]
 
@@ -44,15 +44,24 @@ del { background: #fbdcdc; color: #5c1111; }
 mark { background: #fff1c2; color: #4a3800; }
 .block { border-inline-start: 3px solid transparent; padding-inline-start: .6rem; }
 .block.added { border-color: #2c9a48; } .block.removed { border-color: #c93434; }
+.text { white-space: pre-wrap; } .source { font-family: ui-monospace, monospace; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; }
 td, th { border: 1px solid; padding: 0 .4rem; }
 """
 
 
 def comparison_html(comparison: Node) -> str:
-    """A whole page for what `collab.history.compare` gives, with the authors' names in it."""
+    """A whole page for what `collab.history.compare` gives, with the authors' names in it.
+
+    With several roots, each comes under its name. The text of a Markdown or code document stands there as it is.
+    """
     roots = [root for root in comparison["roots"] if root["name"] != KIND_ROOT]
-    body = "".join(_root(root, comparison["authors"]) for root in roots)
+    source = TEXT_ROOT if len(roots) < len(comparison["roots"]) else None
+    body = "".join(
+        (f"<h2>{escape(root['name'])}</h2>" if len(roots) > 1 else "")
+        + _root(root, comparison["authors"], source=root["name"] == source)
+        for root in roots
+    )
     title = f"Changes from {comparison['from']} to {comparison['to']}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -60,8 +69,9 @@ def comparison_html(comparison: Node) -> str:
     )
 
 
-def _root(root: Node, authors: list[Node]) -> str:
-    return f"<section><h2>{escape(root['name'])}</h2>{''.join(_inside(root, authors))}</section>"
+def _root(root: Node, authors: list[Node], *, source: bool) -> str:
+    text = ' class="text source"' if source else ' class="text"' if root["type"] == "text" else ""
+    return f"<section{text}>{''.join(_inside(root, authors))}</section>"
 
 
 def _inside(node: Node, authors: list[Node]) -> Iterator[str]:
