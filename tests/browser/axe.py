@@ -22,7 +22,7 @@ async def sound(person: Person, axe: str) -> None:
         await person.page.emulate_media(color_scheme=screen["color_scheme"])
         found += await violations(person, axe)
         found += await person.page.evaluate(_STICKS_OUT)
-    assert found == [], person.page.url
+    assert found == [], (person.page.url, found)
 
 
 async def violations(person: Person, axe: str) -> list[str]:

@@ -98,4 +98,5 @@ test('an exported document takes the same form, by nobody', () => {
   const heading = roots[0]?.content?.[0]
   expect(heading).toMatchObject({ tag: 'heading', content: [{ text: 'Hi', marks: { bold: {} } }] })
   expect(valueOf(heading as never, 'level')).toBe(2)
+  expect(valueOf(roots[2] as never, 'theme')).toBe('dark')
 })

@@ -61,6 +61,26 @@ describe('the copy on this device', () => {
     await vi.waitUntil(() => store.kept)
   })
 
+  test('what opening writes is kept only when its transaction has completed, too (L1)', async () => {
+    const under = new Set<IDBTransaction>()
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its database below
+    const begin = IDBDatabase.prototype.transaction
+    vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(function (this: IDBDatabase, ...names) {
+      const transaction = begin.apply(this, names)
+      if (transaction.mode === 'readwrite') {
+        under.add(transaction)
+        transaction.addEventListener('complete', () => under.delete(transaction))
+      }
+      return transaction
+    })
+    const doc = new Y.Doc()
+    doc.getText('t').insert(0, 'written before there was a store')
+    const store = new LocalStore(freshName(), doc, () => undefined)
+    opened.push(store)
+    await store.open()
+    expect([store.kept, under.size]).toEqual([true, 0])
+  })
+
   test('edits made before it has opened are kept as well', async () => {
     const name = freshName()
     const doc = new Y.Doc()

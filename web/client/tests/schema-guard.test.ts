@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
 
-import { documentSchema, FRAGMENT } from '../src/editor/extensions'
+import { documentSchema } from '../src/editor/extensions'
 import { findUnknown, watchForUnknown } from '../src/editor/schema-guard'
+import { FRAGMENT } from '../src/sync/kind'
 
 const schema = documentSchema()
 

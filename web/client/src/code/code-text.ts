@@ -222,11 +222,11 @@ function form({ kind }: PlainKind): Extension {
   return [lineNumbers(), highlightActiveLineGutter(), closeBrackets(), placeholder(t('Start writing code…'))]
 }
 
-/** As the rich text has it: a text that cannot be changed is a part of the page to be read, with a place in the order of Tab. */
+/** A text that cannot be changed has a place in the order of Tab, too. It stays a text box, of several lines, to be read. */
 function access(writable: boolean): Extension {
   const shared = { 'data-testid': 'editor', 'aria-label': t('Document text') }
   const attributes: Record<string, string> = writable
     ? { ...shared, 'aria-describedby': DESCRIPTION, spellcheck: 'false' }
-    : { ...shared, role: 'document', tabindex: '0' }
+    : { ...shared, tabindex: '0' }
   return [EditorState.readOnly.of(!writable), EditorView.editable.of(writable), EditorView.contentAttributes.of(attributes)]
 }

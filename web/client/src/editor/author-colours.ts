@@ -15,7 +15,7 @@ import { asComparison, isBranch, isRun, Palette, peopleOf, type Comparison, type
 import { readState } from '../lib/history'
 import { t } from '../lib/i18n'
 import type { Person } from '../lib/identity'
-import { FRAGMENT } from './extensions'
+import { FRAGMENT } from '../sync/kind'
 
 /** So long after somebody unknown has typed the server is asked who that is; and after anything else. */
 const SOON_MS = 2_000

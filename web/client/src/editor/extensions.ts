@@ -35,9 +35,6 @@ import { TaskShortcut } from './task-shortcut'
 import { TextDrop } from './text-drop'
 import { Uploads } from './uploads'
 
-/** The root that holds the text, the same in every Tiptap application. */
-export const FRAGMENT = 'default'
-
 const content: AnyExtension[] = [
   StarterKit.configure({
     // Undo must not take back what others wrote: Collaboration brings its own.

@@ -21,8 +21,7 @@ import {
 } from '../lib/comparison'
 import { t } from '../lib/i18n'
 import type { Person } from '../lib/identity'
-import { KIND_ROOT, PLAIN_TEXT } from '../sync/kind'
-import { FRAGMENT } from './extensions'
+import { FRAGMENT, KIND_ROOT, PLAIN_TEXT } from '../sync/kind'
 
 /** How to look at it: the state alone, what changed in it, or who wrote it. */
 export type Look = 'state' | 'changes' | 'authors'
@@ -110,10 +109,15 @@ class Drawing {
   draw({ roots }: Comparison): Drawn {
     const drawn = element('div', 'ProseMirror past')
     // The text first; other roots are those of other apps.
-    const plain = roots.some(({ name }) => name === KIND_ROOT)
-    const text = roots.filter(({ name }) => name === FRAGMENT || (plain && name === PLAIN_TEXT))
+    const kind = roots.find(({ name }) => name === KIND_ROOT)
+    const text = roots.filter(({ name }) => name === FRAGMENT || (kind !== undefined && name === PLAIN_TEXT))
     const others = roots.filter((root) => !text.includes(root) && root.name !== KIND_ROOT)
     for (const root of text) this.#root(drawn, root)
+    if (kind !== undefined) {
+      drawn.classList.add('source')
+      // Code is written from left to right, whatever language the page is in.
+      if (valueOf(kind, 'kind') === 'code') drawn.dir = 'ltr'
+    }
     for (const root of others) {
       drawn.append(element('p', 'root-name', root.name))
       this.#root(drawn, root)

@@ -173,10 +173,8 @@ export function fromContent(content: unknown): Comparison {
     const { type, content: children, delta } = asObject(root)
     if (type === 'doc') roots.push({ name, type: 'xml fragment', content: asList(children).map(nodeFrom) })
     else if (type === 'text') roots.push({ name, type, content: asList(delta).map(nodeFromDelta) })
-    else if (type === 'map' || type === 'array') {
-      const value = asObject(root)[type === 'map' ? 'entries' : 'items']
-      roots.push({ name, type, content: [{ value, author: 0 }] })
-    }
+    else if (type === 'array') roots.push({ name, type, content: [{ value: asObject(root)['items'], author: 0 }] })
+    else if (type === 'map') roots.push({ name, type, entries: entriesFrom(asObject(root)['entries']) })
   }
   return { authors: [], roots }
 }
@@ -187,9 +185,11 @@ function nodeFrom(node: unknown): TreeNode {
     const names = asList(marks).map((mark): [string, unknown] => [String(asObject(mark)['type']), asObject(mark)['attrs'] ?? {}])
     return { text, author: 0, marks: Object.fromEntries(names) }
   }
-  const entries = Object.entries(asObject(attrs)).map(([key, value]): [string, TreeNode] => [key, { value, author: 0 }])
-  const children = asList(content).map(nodeFrom)
-  return { type: 'element', id: '', author: 0, tag: String(type), content: children, entries: Object.fromEntries(entries) }
+  return { type: 'element', id: '', author: 0, tag: String(type), content: asList(content).map(nodeFrom), entries: entriesFrom(attrs) }
+}
+
+function entriesFrom(values: unknown): Record<string, TreeNode> {
+  return Object.fromEntries(Object.entries(asObject(values)).map(([key, value]) => [key, { value, author: 0 }]))
 }
 
 function nodeFromDelta(piece: unknown): TreeNode {

@@ -11,4 +11,6 @@ export interface MenuItem {
   /** The keys that do the same. */
   keys?: string
   danger?: boolean
+  /** What this line and those below it are, said above it. */
+  section?: string
 }

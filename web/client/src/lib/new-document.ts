@@ -1,4 +1,4 @@
-/** Documents that begin with a kind of their own. Made the same with and without the server. */
+/** Documents that begin with something: a kind of their own, a template. Made the same with and without the server. */
 
 import * as Y from 'yjs'
 
@@ -9,6 +9,9 @@ import { beginHere } from './begin-here'
 import { copyName } from './device'
 import { TooMany, Unreachable } from './http'
 import { t } from './i18n'
+import { fillIn, type TemplateName } from './templates'
+
+export type Beginning = PlainKind | { template: TemplateName }
 
 /** A draft has no epoch. */
 const NO_EPOCH = ''
@@ -18,10 +21,11 @@ const NO_EPOCH = ''
  * @returns the document's name.
  * @throws Refused, TooMany; an error when neither the server nor this device can keep it.
  */
-export async function beginWith(title: string, kind: PlainKind, away: boolean): Promise<string> {
+export async function beginWith(title: string, beginning: Beginning, away: boolean): Promise<string> {
   const doc = new Y.Doc()
   try {
-    setKind(doc, kind)
+    if ('template' in beginning) fillIn(doc, beginning.template)
+    else setKind(doc, beginning)
     let id: string | undefined
     try {
       if (!away) {

@@ -6,6 +6,8 @@
 import * as Y from 'yjs'
 
 export const KIND_ROOT = 'coscribe'
+/** The root with rich text, the same in every Tiptap application. */
+export const FRAGMENT = 'default'
 /** The root with the text, the same in every application with CodeMirror and Yjs. */
 export const PLAIN_TEXT = 'codemirror'
 const [KIND, LANGUAGE] = ['kind', 'language']
@@ -18,8 +20,8 @@ export interface PlainKind {
   language: string | null
 }
 
-/** `unknown`: written with a later version of the app. */
-export type Kind = PlainKind | { kind: 'rich' | 'unknown' }
+/** `unknown`: made with a later version of the app, which gave it a name. */
+export type Kind = PlainKind | { kind: 'rich' } | { kind: 'unknown'; name: string }
 
 export const RICH: Kind = { kind: 'rich' }
 
@@ -37,7 +39,7 @@ export function kindOf(doc: Y.Doc): Kind {
   if (typeof kind !== 'string') return RICH
   const language: unknown = root?.get(LANGUAGE)
   if (kind === 'markdown' || kind === 'code') return { kind, language: typeof language === 'string' ? language : null }
-  return { kind: 'unknown' }
+  return { kind: 'unknown', name: kind }
 }
 
 export function setKind(doc: Y.Doc, { kind, language }: PlainKind): void {

@@ -129,7 +129,8 @@ export class LocalStore {
       this.#complete = (await persistence.get(COMPLETE)) === 1
       if (this.#persistence !== persistence) return
       this.#database = database
-      // Opening has written everything there was.
+      // Opening has written everything there was; it counts as a write like any other (rule L1).
+      this.#made += 1
       this.#markWritten()
       await this.#check()
       if (this.kept) {

@@ -1,0 +1,1 @@
+export{t as default}from"./ShareDialog-Brt7MF-f.js";

@@ -1,1 +1,0 @@
-export{t as default}from"./ShareDialog-Bw1EIB7Z.js";
