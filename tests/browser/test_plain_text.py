@@ -203,6 +203,26 @@ async def test_code_begun_on_a_journey(start_server: StartServer, visit: Visit, 
     await expect(ben.page.get_by_role("link", name="hours.py")).to_contain_text("the end")
 
 
+async def test_a_template_is_the_beginning_of_a_document(
+    visit: Visit, server: ServerProcess, http: httpx.AsyncClient
+) -> None:
+    ada, ben = await visit(server), await visit(server)
+    await ada.page.goto(server.url)
+    await ada.page.get_by_role("button", name="New: choose what").click()
+    await ada.page.get_by_role("menuitem", name="To-do list").click()
+    await ada.editor.wait_for()
+    await expect(ada.title).to_have_value("To-do list")
+    await ada.editor.locator("li").first.get_by_role("paragraph").click()
+    await ada.page.keyboard.type("the first")
+    await ada.state_is("saved")
+    document = ada.page.url.rpartition("/d/")[2]
+    await ben.open(document)
+    await expect(ben.editor.get_by_role("heading")).to_have_text(["Today", "This week", "When there is time"])
+    await expect(ben.editor.get_by_role("checkbox")).to_have_count(6)
+    text = await http.get(f"{server.url}/api/documents/{document}/content", params={"format": "text"})
+    assert text.text.startswith("Today\nthe first\n\n\nThis week\n")
+
+
 async def found_by_words(person: Person, document: str, words: str) -> bool:
     return words in str(await person.page.evaluate(_TEXT_ON_DEVICE, document))
 

@@ -53,7 +53,7 @@ function element(name: string, content: (Block | Y.XmlText)[] = [], attributes: 
   const made = new Y.XmlElement<Attributes>(name)
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
   // Its own type knows only elements whose attributes are text.
-  made.push(content as Y.XmlElement[])
+  made.insert(0, content as Y.XmlElement[])
   return made
 }
 
