@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from playwright.async_api import Page, Route, expect
+import httpx
+from playwright.async_api import FilePayload, Page, Route, expect
 
 from tests.browser.accounts import Wire, call, document_path
 from tests.pictures.album import Entry
 from tests.pictures.stage import Stage
-from tests.pictures.world import DAMAGED, EMPTY, NEWER, NOW, RIVER, select
+from tests.pictures.words import OTHERS
+from tests.pictures.world import DAMAGED, DRAWING, EMPTY, HOURS, NEWER, NOTES, NOW, RIVER, select
 
 Set = Callable[[Stage], Awaitable[Page | None]]
 """Gives the page to photograph; none for the administrator's own."""
@@ -232,6 +234,46 @@ async def _(s: Stage) -> Page:
     return page
 
 
+@scene("start-new", "What a new document can be", LISTS, "/", "StartPage", "Menu")
+async def _(s: Stage) -> Page:
+    page = await _start(s)
+    await s.menu("New: choose what")
+    return page
+
+
+_DRAG = """() => {
+    const transfer = new DataTransfer()
+    transfer.items.add(new File(['# Plan'], 'plan.md', {type: 'text/markdown'}))
+    window.dispatchEvent(new DragEvent('dragenter', {dataTransfer: transfer, bubbles: true, cancelable: true}))
+}"""
+
+
+@scene("import-drop", "Files over the list", LISTS, "/", "ImportFiles", wide_only=True)
+async def _(s: Stage) -> Page:
+    page = await _start(s)
+    await page.evaluate(_DRAG)
+    await page.locator(".target").wait_for()
+    return page
+
+
+@scene("import", "Files become documents", LISTS, "/", "ImportFiles")
+async def _(s: Stage) -> Page:
+    page = await _start(s)
+    titles = [title for title, _ in s.world.words.others[:2]]
+
+    async def read(route: Route) -> None:
+        title = httpx.URL(route.request.url).params["title"]
+        info = await call(s.me, "GET", document_path(OTHERS[titles.index(title)]))
+        await route.fulfill(status=201, json=info | {"title": title})
+
+    await page.route("**/api/import?*", read)
+    names = [f"{titles[0]}.docx", f"{titles[1]}.md", "budget.xlsx"]
+    files: list[FilePayload] = [{"name": name, "mimeType": "text/plain", "buffer": b"-"} for name in names]
+    await page.locator("input[type=file]").set_input_files(files)
+    await expect(page.locator("[data-state=done]")).to_have_count(2)
+    return page
+
+
 @scene("start-search", "Found in titles and texts", LISTS, "/", "StartPage", "SearchField")
 async def _(s: Stage) -> Page:
     page = await _start(s)
@@ -275,7 +317,7 @@ async def _(s: Stage) -> Page:
 @scene("start-delete", "Into the bin", LISTS, "/", "DocumentDialogs", "Confirm")
 async def _(s: Stage) -> Page:
     page = await _start(s)
-    await s.menu("Actions for {title}", "Move to the bin…", title=s.world.words.others[0][1])
+    await s.menu("Actions for {title}", "Move to the bin…", title=s.world.words.others[0][0])
     await page.get_by_role("dialog").wait_for()
     return page
 
@@ -311,7 +353,7 @@ async def _(s: Stage) -> Page:
 async def _(s: Stage) -> Page:
     person = await s.visit_new(0)
     page = person.page
-    for name in (RIVER, s.world.words.others[0][0]):
+    for name in (RIVER, OTHERS[0]):
         await person.open(name)
         await person.state_is("saved")
     await page.goto(s.url)
@@ -362,6 +404,50 @@ async def _(s: Stage) -> None:
 async def _(s: Stage) -> None:
     page = await s.open(EMPTY)
     await page.get_by_test_id("editor").focus()
+
+
+async def _plain(s: Stage, document: str) -> Page:
+    """Somebody else's caret is in it, too."""
+    page = await s.open(document, person=await s.visit_new(2))
+    ben = await s.visit_new(1)
+    await s.open(document, person=ben)
+    await ben.page.locator(".cm-line").nth(10).click(position={"x": 90, "y": 8})
+    await page.locator(".collaboration-caret__caret").wait_for(state="attached")
+    return page
+
+
+@scene("code", "Code", DOCUMENT, "/d/…", "CodeView", "CodeBar")
+async def _(s: Stage) -> Page:
+    page = await _plain(s, HOURS)
+    await expect(page.locator(".cm-line span").filter(has_text="class").first).to_be_visible()
+    return page
+
+
+@scene("markdown", "Markdown", DOCUMENT, "/d/…", "CodeView", "CodeBar")
+async def _(s: Stage) -> Page:
+    page = await _plain(s, NOTES)
+    await page.locator(".cm-line span").first.wait_for()
+    return page
+
+
+@scene("unknown-kind", "Of a kind that is not known", DOCUMENT, "/d/…", "Unshown")
+async def _(s: Stage) -> Page:
+    cleo = await s.visit_new(2)
+    page = await s.go(f"/d/{DRAWING}", person=cleo)
+    await page.get_by_role("alert").get_by_role("button").wait_for()
+    await cleo.state_is("saved")
+    return page
+
+
+@scene("template", "Begun from a template", DOCUMENT, "/d/…", "DocumentPage")
+async def _(s: Stage) -> Page:
+    """By somebody whose list is in no picture."""
+    dana = await s.visit_new(3)
+    await s.go("/", person=dana)
+    await s.menu("New: choose what", "Project plan", dana.page)
+    await dana.editor.wait_for()
+    await dana.state_is("saved")
+    return dana.page
 
 
 @scene("document-menu", "More for a document", DOCUMENT, "DocumentMenu")
@@ -736,7 +822,7 @@ async def _(s: Stage) -> Page:
 
 @scene("binned", "Moved to the bin meanwhile", STATES, "Refusal")
 async def _(s: Stage) -> Page:
-    page = await s.go(f"/d/{s.world.words.others[-1][0]}")
+    page = await s.go(f"/d/{OTHERS[-1]}")
     await page.get_by_role("heading", level=2).first.wait_for()
     return page
 
@@ -745,7 +831,7 @@ async def _(s: Stage) -> Page:
 async def _(s: Stage) -> Page:
     person = await s.visit_new(0)
     page = person.page
-    then, now = s.world.words.others[0][0], s.world.words.others[2][0]
+    then, now = OTHERS[0], OTHERS[2]
     await s.open(then, person=person)
     names = await page.evaluate("async () => (await indexedDB.databases()).map(({name}) => name)")
     (name,) = [each for each in names if then in each]

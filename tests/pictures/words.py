@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+OTHERS = ("minutes/may", "camp/budget", "reading/list", "boats/repairs", "welcome", "birds/2026", "old/draft")
+"""The other documents; the last is in the bin, the one before is the first writer's."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -25,8 +28,8 @@ class Words:
     versions: tuple[str, str]
     sought: str
     """Found in more than one document."""
-    others: tuple[tuple[str, str, str], ...]
-    """Name, title and Markdown of the other documents; the last is in the bin, the one before is the first writer's."""
+    others: tuple[tuple[str, str], ...]
+    """Title and Markdown of the `OTHERS`."""
     extra: tuple[str, str, str]
     """Titles of one that is damaged, one of a newer editor, and one without a word."""
     token: str
@@ -86,24 +89,21 @@ Whoever comes later finds us at the ford.
     sought="heron",
     others=(
         (
-            "minutes/may",
             "Minutes of 7 May",
             "# Minutes of 7 May\n\nPresent: Ann, Ben, Cleo. The boat house gets a new roof.",
         ),
         (
-            "camp/budget",
             "Summer camp: budget",
             "# Budget\n\n| What | Cost |\n| --- | --- |\n| Tents | 320 |\n| Food | 540 |\n",
         ),
-        ("reading/list", "Reading group", "# Reading group\n\n1. The heron and the mill\n2. A winter in the reeds"),
+        ("Reading group", "# Reading group\n\n1. The heron and the mill\n2. A winter in the reeds"),
         (
-            "boats/repairs",
             "Boats and repairs",
             "# Repairs\n\n- [ ] Oar of the small boat\n- [x] New rope for the heron boat",
         ),
-        ("welcome", "Welcome, new members", "# Welcome\n\nHow we write together here."),
-        ("birds/2026", "Birds we have seen", "# Birds\n\nTwo herons, one kingfisher, many ducks."),
-        ("old/draft", "First draft of the rules", "# Rules\n\nNobody walks alone."),
+        ("Welcome, new members", "# Welcome\n\nHow we write together here."),
+        ("Birds we have seen", "# Birds\n\nTwo herons, one kingfisher, many ducks."),
+        ("First draft of the rules", "# Rules\n\nNobody walks alone."),
     ),
     extra=("Minutes of last year", "Map of the fords", "Ideas for autumn"),
     token="Nightly copy to the archive",
@@ -158,17 +158,16 @@ def hours(kilometres: float, children: int) -> float:
     versions=("תוכנית ראשונה", "נשלח לכולם"),
     sought="אנפ",
     others=(
-        ("minutes/may", "סיכום ישיבה, 7 במאי", "# סיכום ישיבה\n\nנכחו: נועה, דניאל, תמר. בית הסירות מקבל גג חדש."),
+        ("סיכום ישיבה, 7 במאי", "# סיכום ישיבה\n\nנכחו: נועה, דניאל, תמר. בית הסירות מקבל גג חדש."),
         (
-            "camp/budget",
             "מחנה הקיץ: תקציב",
             "# תקציב\n\n| מה | עלות |\n| --- | --- |\n| אוהלים | 320 |\n| אוכל | 540 |\n",
         ),
-        ("reading/list", "חוג קריאה", "# חוג קריאה\n\n1. אנפה ליד הטחנה\n2. חורף בין הקנים"),
-        ("boats/repairs", "סירות ותיקונים", "# תיקונים\n\n- [ ] משוט לסירה הקטנה\n- [x] חבל חדש לסירה אנפה"),
-        ("welcome", "ברוכים הבאים, חברים חדשים", "# ברוכים הבאים\n\nכך כותבים כאן ביחד."),
-        ("birds/2026", "ציפורים שראינו", "# ציפורים\n\nאנפה אחת, שלדג אחד, הרבה ברווזים."),
-        ("old/draft", "טיוטה ראשונה של הכללים", "# כללים\n\nאף אחד לא הולך לבד."),
+        ("חוג קריאה", "# חוג קריאה\n\n1. אנפה ליד הטחנה\n2. חורף בין הקנים"),
+        ("סירות ותיקונים", "# תיקונים\n\n- [ ] משוט לסירה הקטנה\n- [x] חבל חדש לסירה אנפה"),
+        ("ברוכים הבאים, חברים חדשים", "# ברוכים הבאים\n\nכך כותבים כאן ביחד."),
+        ("ציפורים שראינו", "# ציפורים\n\nאנפה אחת, שלדג אחד, הרבה ברווזים."),
+        ("טיוטה ראשונה של הכללים", "# כללים\n\nאף אחד לא הולך לבד."),
     ),
     extra=("סיכומים מהשנה שעברה", "מפת המעברים", "רעיונות לסתיו"),
     token="גיבוי לילי לארכיון",
@@ -218,13 +217,13 @@ JA = Words(
     versions=("最初の計画", "全員に送った版"),
     sought="サギ",
     others=(
-        ("minutes/may", "五月七日の議事録", "# 議事録\n\n出席：佐藤、鈴木、高橋。舟小屋の屋根を新しくします。"),
-        ("camp/budget", "夏キャンプの予算", "# 予算\n\n| 項目 | 金額 |\n| --- | --- |\n| テント | 320 |\n"),
-        ("reading/list", "読書会", "# 読書会\n\n1. サギと水車\n2. 葦の冬"),
-        ("boats/repairs", "舟と修理", "# 修理\n\n- [ ] 小舟の櫂"),
-        ("welcome", "新しい会員の皆さんへ", "# ようこそ\n\nここではこうして一緒に書きます。"),
-        ("birds/2026", "見かけた鳥", "# 鳥\n\nサギ二羽、カワセミ一羽、カモたくさん。"),
-        ("old/draft", "規則の下書き", "# 規則\n\n一人では歩かないこと。"),
+        ("五月七日の議事録", "# 議事録\n\n出席：佐藤、鈴木、高橋。舟小屋の屋根を新しくします。"),
+        ("夏キャンプの予算", "# 予算\n\n| 項目 | 金額 |\n| --- | --- |\n| テント | 320 |\n"),
+        ("読書会", "# 読書会\n\n1. サギと水車\n2. 葦の冬"),
+        ("舟と修理", "# 修理\n\n- [ ] 小舟の櫂"),
+        ("新しい会員の皆さんへ", "# ようこそ\n\nここではこうして一緒に書きます。"),
+        ("見かけた鳥", "# 鳥\n\nサギ二羽、カワセミ一羽、カモたくさん。"),
+        ("規則の下書き", "# 規則\n\n一人では歩かないこと。"),
     ),
     extra=("去年の議事録", "渡り場の地図", "秋の案"),
     token="夜間の控え",

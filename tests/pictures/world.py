@@ -11,13 +11,14 @@ from typing import Any
 
 import httpx
 from playwright.async_api import Browser, Page, expect
+from pycrdt import Doc, Map, Text
 
 from tests.browser.accounts import CHEAP, PASSWORD, call, document_path, first_link
 from tests.browser.pages import DESKTOP, Person
 from tests.e2e.raw_client import RawClient
 from tests.pictures.catalogue import Catalogue
 from tests.pictures.clock import Clock
-from tests.pictures.words import Words
+from tests.pictures.words import OTHERS, Words
 from tests.servers import ServerProcess
 
 NOW = datetime.fromisoformat("2026-05-14T10:24:00+00:00")
@@ -25,6 +26,8 @@ RIVER = "walks/river"
 DAMAGED = "old/damaged"
 NEWER = "new/drawing"
 EMPTY = "new/empty"
+HOURS, NOTES, DRAWING = "walks/hours", "walks/notes", "walks/drawing"
+"""Code, Markdown, and what no app knows, of the second who writes and open to the first."""
 ADDRESSES = ("192.0.2.14", "192.0.2.27", "198.51.100.8", "203.0.113.5", "203.0.113.9")
 COLOURS = ("#14665f", "#b4233c", "#2864c7", "#846000", "#8a3fb8")
 AGENTS = (
@@ -46,6 +49,30 @@ _RIVER_PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" width="960" height="
 <g stroke="#2f5238" stroke-width="5" stroke-linecap="round"><path d="M70 400q6-60-8-110M96 402q2-70 18-120M126 400
 q-2-50 6-90M880 400q-8-70 8-120M850 402q4-60-10-104M910 398q2-40 12-84"/></g></svg>"""
 
+_CODE = """from dataclasses import dataclass
+
+# Grown-ups walk four kilometres in an hour.
+PACE = 4.0
+
+
+@dataclass
+class Walk:
+    name: str
+    kilometres: float
+    children: int = 0
+
+    def hours(self) -> float:
+        \"\"\"With a rest for every child.\"\"\"
+        return self.kilometres / PACE + self.children * 0.25
+
+
+walks = [
+    Walk("along the Alder", 9.5, children=3),
+    Walk("to the old bridge", 4),
+]
+for walk in sorted(walks, key=Walk.hours):
+    print(f"{walk.name}: {walk.hours():.1f} h")
+"""
 _PASTE = """(element, encoded) => {
     const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))
     const transfer = new DataTransfer()
@@ -158,17 +185,38 @@ class World:
         )
         assert answer.ok, await answer.text()
 
+    async def _write_plain(self, person: Person, name: str, title: str, kind: str, text: str) -> None:
+        """A Markdown or code document."""
+        doc: Doc[Any] = Doc()
+        doc.get("coscribe", type=Map).update({"kind": kind} | ({"language": "python"} if kind == "code" else {}))
+        doc.get("codemirror", type=Text).insert(0, text)
+        await call(person, "POST", "documents", {"id": name, "title": title})
+        answer = await person.context.request.post(
+            self.server.document_url(name, "updates"),
+            data=doc.get_update(),
+            headers={"Origin": self.server.url, "Content-Type": "application/octet-stream"},
+        )
+        assert answer.ok, await answer.text()
+
     async def _write(self, ann: Person) -> None:
         """The documents, and the days on which people wrote in the first of them."""
         words = self.words
         ann_name, ben_name, cleo_name, dana_name, _ = words.people
         ben, cleo = await self.visit(ben_name), await self.visit(cleo_name)
-        for at, (name, title, text) in enumerate(words.others):
+        for at, (name, (title, text)) in enumerate(zip(OTHERS, words.others, strict=True)):
             self._put(days=11 - at, hours=at)
-            await self._import(ben if at == len(words.others) - 2 else ann, name, title, text)
-        await self._import(ann, DAMAGED, words.extra[0], words.others[4][2])
-        await self._import(ann, NEWER, words.extra[1], words.others[1][2])
+            await self._import(ben if at == len(OTHERS) - 2 else ann, name, title, text)
+        await self._import(ann, DAMAGED, words.extra[0], words.others[4][1])
+        await self._import(ann, NEWER, words.extra[1], words.others[1][1])
         await call(ann, "POST", "documents", {"id": EMPTY, "title": words.extra[2]})
+        for name, title, kind, text in (
+            (HOURS, "hours.py", "code", _CODE),
+            (NOTES, f"{words.title}.md", "markdown", words.text),
+            (DRAWING, words.extra[1], "drawing", "-"),
+        ):
+            self._put(days=9, hours=3)
+            await self._write_plain(cleo, name, title, kind, text)
+            await call(cleo, "PUT", f"{document_path(name)}/sharing/people/{self.ids[ben_name]}", {"role": "editor"})
         self._put(days=9)
         await self._import(ann, RIVER, words.title, words.text)
         for name, role in ((ben_name, "editor"), (cleo_name, "editor"), (dana_name, "commenter")):
@@ -177,7 +225,7 @@ class World:
         for name in ("minutes/may", "camp/budget"):
             await call(ann, "PUT", f"{document_path(name)}/sharing/people/{self.ids[ben_name]}", {"role": "reader"})
         await call(ann, "PUT", f"{document_path(RIVER)}/star")
-        await call(ann, "DELETE", document_path(words.others[-1][0]))
+        await call(ann, "DELETE", document_path(OTHERS[-1]))
         for person in (ann, ben, cleo):
             await person.open(RIVER)
             await person.state_is("saved")
