@@ -1,7 +1,6 @@
 /** What the editor can do. This list is the document schema: what is missing here, this app cannot show. */
 
 import { getSchema, type AnyExtension } from '@tiptap/core'
-import { Collaboration } from '@tiptap/extension-collaboration'
 import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
 import { Highlight } from '@tiptap/extension-highlight'
 import { TaskItem, TaskList } from '@tiptap/extension-list'
@@ -26,9 +25,11 @@ import { CommentMarks } from './comment-marks'
 import { Find } from './find'
 import { DocumentImage } from './image'
 import { LeaveWithEscape } from './leave-with-escape'
+import { LetGo } from './let-go'
 import { MarkdownPaste } from './markdown-paste'
 import { Mention, mentions, type FindPeople } from './mentions'
 import { RoomBelow } from './room-below'
+import { sharedText } from './shared-text'
 import { SlashMenu } from './slash-menu'
 import type { Suggestions } from './suggestions.svelte'
 import { TaskShortcut } from './task-shortcut'
@@ -37,7 +38,7 @@ import { Uploads } from './uploads'
 
 const content: AnyExtension[] = [
   StarterKit.configure({
-    // Undo must not take back what others wrote: Collaboration brings its own.
+    // Undo must not take back what others wrote: the shared text brings its own.
     undoRedo: false,
     // It writes to a document that is merely opened, once per person who opens it.
     trailingNode: false,
@@ -67,7 +68,7 @@ export function documentSchema(): Schema {
 
 /** For a text that is only looked at. */
 export function viewerExtensions(fragment: XmlFragment): AnyExtension[] {
-  return [...content, DocumentImage, Mention, Collaboration.configure({ fragment })]
+  return [...content, DocumentImage, Mention, sharedText(fragment)]
 }
 
 export interface EditorParts {
@@ -87,7 +88,7 @@ export function editorExtensions({ fragment, awareness, person, suggestions, fil
     DocumentImage.configure({ files }),
     Uploads.configure({ files, fault }),
     Placeholder.configure({ placeholder: t('Start writing, or type / for more…') }),
-    Collaboration.configure({ fragment }),
+    sharedText(fragment),
     CollaborationCaret.configure({
       provider: { awareness },
       user: { ...person, client: awareness.clientID },
@@ -105,5 +106,6 @@ export function editorExtensions({ fragment, awareness, person, suggestions, fil
     mentions(suggestions, people),
     SlashMenu.configure({ suggestions }),
     LeaveWithEscape,
+    LetGo,
   ]
 }

@@ -1,0 +1,1 @@
+export{t as css}from"./dist-CQ7RqO5w.js";
