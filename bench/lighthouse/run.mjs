@@ -4,6 +4,7 @@ import { launch } from 'chrome-launcher'
 import lighthouse, { desktopConfig } from 'lighthouse'
 
 const CATEGORIES = ['performance', 'accessibility', 'best-practices']
+const METRICS = ['first-contentful-paint', 'largest-contentful-paint', 'speed-index', 'total-blocking-time', 'cumulative-layout-shift']
 const [chromePath, cookie, ...addresses] = process.argv.slice(2)
 const chrome = await launch({ chromePath, chromeFlags: ['--headless', '--no-sandbox', '--disable-gpu'], logLevel: 'silent' })
 try {
@@ -15,8 +16,10 @@ try {
       const failed = Object.values(lhr.audits)
         .filter(({ score, scoreDisplayMode }) => score !== null && score < 0.9 && scoreDisplayMode !== 'informative')
         .map(({ id, displayValue }) => (displayValue ? `${id} (${displayValue})` : id))
+      const measured = Object.fromEntries(METRICS.map((name) => [name, lhr.audits[name]?.numericValue ?? null]))
       const shown = new URL(lhr.finalDisplayedUrl)
-      console.log(JSON.stringify({ preset, page: shown.pathname, error: lhr.runtimeError?.message ?? null, scores, failed }))
+      const { benchmarkIndex } = lhr.environment
+      console.log(JSON.stringify({ preset, page: shown.pathname, error: lhr.runtimeError?.message ?? null, benchmarkIndex, scores, measured, failed }))
     }
   }
 } finally {

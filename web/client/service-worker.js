@@ -9,7 +9,7 @@ import { build } from 'vite'
 const SOURCE = resolve(import.meta.dirname, 'src/service-worker')
 const WORKER = 'sw.js'
 /** Nothing of the app asks for them. */
-const LEFT_OUT = new Set([WORKER, 'licenses.md'])
+const LEFT_OUT = new Set([WORKER, 'licenses.md', 'preloads.json'])
 
 /** @param {string} directory @returns {string[]} sorted, so that each build is the same. */
 function filesIn(directory) {

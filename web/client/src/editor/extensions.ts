@@ -99,7 +99,7 @@ export function editorExtensions({ fragment, awareness, person, suggestions, fil
     CommentMarks,
     TaskShortcut,
     RoomBelow,
-    MarkdownPaste,
+    MarkdownPaste.configure({ fault }),
     TextDrop.configure({ fault }),
     BlockKeys,
     Find,

@@ -4,6 +4,7 @@ import { Extension, type Editor, type JSONContent } from '@tiptap/core'
 import { Plugin, TextSelection } from '@tiptap/pm/state'
 
 import { t } from '../lib/i18n'
+import { asHtml } from './markdown-paste'
 
 const MARKDOWN = /\.(?:md|markdown)$/i
 const TEXT = /\.(?:md|markdown|txt)$/i
@@ -61,7 +62,7 @@ async function put(editor: Editor, { fault }: TextDropOptions, file: File): Prom
     fault(t('{name} cannot be read. Save it again, as UTF-8.', { name }))
     return
   }
-  const content = (MARKDOWN.test(name) ? await asHtml(text) : null) ?? paragraphsOf(text)
+  const content = (MARKDOWN.test(name) ? await asHtml(text, fault) : null) ?? paragraphsOf(text)
   if (!editor.isDestroyed) editor.commands.insertContentAt(placeOf(editor), content)
 }
 
@@ -76,14 +77,4 @@ function placeOf({ state: { selection: { $from } } }: Editor): number | { from: 
 function paragraphsOf(text: string): JSONContent[] {
   const lines = text.replace(/\r\n?/g, '\n').replace(/\n$/, '').split('\n')
   return lines.map((line) => (line === '' ? { type: 'paragraph' } : { type: 'paragraph', content: [{ type: 'text', text: line }] }))
-}
-
-/** Null where the part of the app that reads it is out of reach: better the text than nothing. */
-async function asHtml(markdown: string): Promise<string | null> {
-  try {
-    const { toHtml } = await import('./markdown')
-    return toHtml(markdown)
-  } catch {
-    return null
-  }
 }

@@ -32,6 +32,9 @@ let server: Catalogue = {}
 const NOT_RIGHTWARDS = /[\p{Script=Hebrew}\p{Script=Arabic}]/u
 const NOT_LEFTWARDS = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\d]/u
 
+/** Values to be put in, and nothing else of MessageFormat. Most messages are so, and the rest takes a slow phone a while. */
+const PLAIN = /^(?:[^{}']|'(?![{}'])|\{\w+\})*$/
+
 const formats = new Map<string, IntlMessageFormat>()
 
 /** For `Intl`, which would go by the browser's language otherwise. */
@@ -71,10 +74,12 @@ function isolated(values: Values): Values {
 export function t(message: string, values?: Values): string {
   const text = catalogue[message] ?? message
   if (values === undefined) return text
+  const shown = isolated(values)
+  if (PLAIN.test(text)) return text.replace(/\{(\w+)\}/g, (_, name: string) => String(shown[name]))
   let format = formats.get(text)
   if (format === undefined) {
     format = new IntlMessageFormat(text, locale, undefined, { ignoreTag: true })
     formats.set(text, format)
   }
-  return String(format.format(isolated(values)))
+  return String(format.format(shown))
 }

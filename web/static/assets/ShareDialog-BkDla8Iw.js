@@ -1,1 +1,0 @@
-export{t as default}from"./ShareDialog-Brt7MF-f.js";

@@ -1,1 +1,0 @@
-export{t as appVersion}from"./app-version.svelte-C1ubDqp4.js";

@@ -1,1 +1,0 @@
-var e=`/assets/logo-C299ofws.svg`;export{e as t};

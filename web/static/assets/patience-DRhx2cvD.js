@@ -1,1 +1,0 @@
-import{r as e}from"./http-BwHoBXBB.js";import{i as t}from"./i18n-CjfkP_9M.js";var n=2500;async function r(r){let i,a=new Promise((r,a)=>{i=setTimeout(()=>a(new e(t(`The server does not answer.`))),n)});try{return await Promise.race([r,a])}finally{clearTimeout(i)}}export{r as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./i18n-CjfkP_9M.js";function t(t,n=e()){let r=[`byte`,`kilobyte`,`megabyte`,`gigabyte`,`terabyte`],i=t<1?0:Math.min(Math.floor(Math.log10(t)/3),r.length-1),a={style:`unit`,unit:r[i],unitDisplay:i===0?`long`:`short`};return new Intl.NumberFormat(n,{...a,maximumFractionDigits:1}).format(t/1e3**i)}export{t};
