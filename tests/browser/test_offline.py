@@ -68,7 +68,7 @@ async def cached(page: Page) -> dict[str, list[str]]:
 
 
 def files_of_the_app() -> list[str]:
-    left_out = {"sw.js", "licenses.md", "index.html"}
+    left_out = {"sw.js", "licenses.md", "preloads.json", "index.html"}
     files = [str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.is_file()]
     return ["/", *sorted(f"/{name}" for name in files if name not in left_out)]
 
