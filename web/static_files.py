@@ -124,8 +124,7 @@ def _links(path: Path) -> dict[str, str]:
 
 def _link(file: str) -> str:
     # As the app asks for them: otherwise they would be fetched twice.
-    kind = "rel=preload; as=style" if file.endswith(".css") else "rel=modulepreload"
-    return f"<{file}>; {kind}; crossorigin"
+    return f"<{file}>; rel=modulepreload; crossorigin"
 
 
 def _compress(path: Path, encoding: str) -> _Compressed | None:

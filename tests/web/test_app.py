@@ -365,6 +365,21 @@ async def test_the_page_is_asked_for_anew_and_is_the_same_for_every_document(sta
     assert (status, body) == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["/", "/d/plans/may", "/sign-in", "/join"])
+async def test_a_page_comes_with_the_names_of_the_modules_that_it_needs(http: httpx.AsyncClient, path: str) -> None:
+    """For a page that is compressed as well: without them it takes one round trip more for each step of imports."""
+    for encoding in ("identity", "br"):
+        answer = await http.get(path, headers={"Accept-Encoding": encoding})
+        links = answer.headers["link"].split(", ")
+        assert len(links) > 2
+        for link in links:
+            file, kind = link.split("; ", 1)
+            assert kind == "rel=modulepreload; crossorigin"
+            assert (await http.get(file.strip("<>"))).status_code == 200
+    assert "link" not in (await http.get("/account")).headers
+    assert (await http.get("/preloads.json")).status_code == 404
+
+
 async def test_files_with_a_hash_in_their_name_are_kept_for_ever(static: Callable[..., Any]) -> None:
     for accepted in ("", "br"):
         status, headers, body = await static("/assets/app-1a2b.js", **{"accept-encoding": accepted})

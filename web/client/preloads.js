@@ -1,6 +1,7 @@
 /**
  * Vite plugin: `preloads.json` says which files each page is made of. The server names them together with the page, and the
- * browser fetches them at once instead of finding out step by step.
+ * browser fetches them at once instead of finding out step by step. Style sheets are left to the modules: browsers complain
+ * of those that are not used, as when whoever asked for the start page has to sign in first.
  */
 
 const SOURCE = new URL('src/', import.meta.url).pathname
@@ -32,7 +33,6 @@ export function preloads() {
       const add = (chunk, files) => {
         if (files.has(chunk.fileName)) return
         files.add(chunk.fileName)
-        for (const name of chunk.viteMetadata?.importedCss ?? []) files.add(name)
         for (const other of chunks) if (chunk.imports.includes(other.fileName)) add(other, files)
       }
       /** @param {import('vite').Rolldown.OutputChunk[]} starts */
