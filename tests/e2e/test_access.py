@@ -152,7 +152,8 @@ async def test_3_a_token_in_the_address_is_in_no_log(house: House) -> None:
     made = await house.ada.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {document: "editor"}})
     async with RawClient(house.server, document, token=made["token"]):
         pass
-    await refused(RawClient(house.server, document, token=made["token"][:-1] + "x"))
+    almost = made["token"][:-1] + ("A" if made["token"][-1] != "A" else "B")
+    await refused(RawClient(house.server, document, token=almost))
     await refused(RawClient(house.server, document, token="swordfish"))
     assert "swordfish" not in house.server.log.read_text()
     # Every server of the suite is checked so when it ends; here the check itself is.
