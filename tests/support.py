@@ -53,3 +53,8 @@ async def eventually(
 def choose_seed() -> int:
     """COSCRIBE_TEST_SEED if set, else a new one."""
     return int(os.environ.get("COSCRIBE_TEST_SEED") or random.SystemRandom().getrandbits(32))
+
+
+def almost(secret: str) -> str:
+    """Another one that differs in the last character."""
+    return secret[:-1] + ("A" if secret[-1] != "A" else "B")

@@ -43,11 +43,15 @@ class Held:
     """What the browser says it stores for the app, the app's own files included."""
 
 
+async def collect_garbage(debugger: CDPSession) -> None:
+    for _ in range(2):  # what the first one finalises the second one frees
+        await debugger.send("HeapProfiler.collectGarbage")
+
+
 async def held(person: Person, debugger: CDPSession, document: str) -> Held:
     updates = await person.copy_on_device(document)
     storage: int = await person.page.evaluate(_STORED)
-    for _ in range(2):  # what the first one finalises the second one frees
-        await debugger.send("HeapProfiler.collectGarbage")
+    await collect_garbage(debugger)
     found: dict[str, Any] = await debugger.send("Performance.getMetrics")
     metrics = {each["name"]: int(each["value"]) for each in found["metrics"]}
     doc = replay(updates)

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import CDPSession
 
 from tests.browser.conftest import Visit
-from tests.browser.growth import MIB, Held, leaks, too_much
+from tests.browser.growth import MIB, Held, collect_garbage, leaks, too_much
 from tests.browser.pages import Person
 from tests.servers import ServerProcess
 from tests.support import eventually
@@ -87,7 +87,6 @@ async def _make_and_delete(person: Person) -> None:
 
 async def _held(debugger: CDPSession) -> tuple[int, int]:
     """Nodes and listeners, after a garbage collection."""
-    for _ in range(2):
-        await debugger.send("HeapProfiler.collectGarbage")
+    await collect_garbage(debugger)
     found = await debugger.send("Memory.getDOMCounters")
     return found["nodes"], found["jsEventListeners"]

@@ -22,7 +22,7 @@ from tests.e2e.raw_provider import STATELESS, RawProvider, token_message, varstr
 from tests.e2e.replica import append, items_of
 from tests.postgres import fresh_database
 from tests.servers import SECRETS, ServerProcess
-from tests.support import eventually
+from tests.support import almost, eventually
 from tests.web.test_walk import MESSAGES
 
 pytestmark = [pytest.mark.xdist_group("access"), pytest.mark.asyncio(loop_scope="module")]
@@ -152,8 +152,7 @@ async def test_3_a_token_in_the_address_is_in_no_log(house: House) -> None:
     made = await house.ada.call("POST", "/api/me/tokens", 201, {"label": "t", "documents": {document: "editor"}})
     async with RawClient(house.server, document, token=made["token"]):
         pass
-    almost = made["token"][:-1] + ("A" if made["token"][-1] != "A" else "B")
-    await refused(RawClient(house.server, document, token=almost))
+    await refused(RawClient(house.server, document, token=almost(made["token"])))
     await refused(RawClient(house.server, document, token="swordfish"))
     assert "swordfish" not in house.server.log.read_text()
     # Every server of the suite is checked so when it ends; here the check itself is.

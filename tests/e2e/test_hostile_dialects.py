@@ -17,6 +17,7 @@ from tests.e2e.raw_client import Disconnected, Outgoing, RawClient
 from tests.e2e.raw_dialects import RawParty, RawSweet
 from tests.e2e.replica import append, items_of
 from tests.servers import ServerProcess
+from tests.support import almost
 from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.xdist_group("clients")
@@ -211,7 +212,7 @@ async def test_a_pass_is_for_its_document_its_role_and_nothing_else(jwt_server: 
             RawClient(jwt_server, other, token=given),
         ):
             assert await refused(client) == 403
-        tampered = [given[:-1] + ("A" if given[-1] != "A" else "B"), given[:40], f"{given}.{given}", given.upper()]
+        tampered = [almost(given), given[:40], f"{given}.{given}", given.upper()]
         for wrong in [*tampered, given.replace("csp_", "cst_"), given.replace("csp_", "csk_")]:
             assert await refused(RawSweet(jwt_server, name, token=wrong)) == 401
         as_reader = {"authorization": f"Bearer {given}"}
