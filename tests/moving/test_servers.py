@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from pycrdt import Text
-from pycrdt.store import YDocNotFound
 
+from collab.errors import BadFile
 from collab.live import LiveDocument
+from storage.foreign.stores import KINDS, StoreLimits
 from tests.interop.hocuspocus import provide
 from tests.interop.node import Node, NodeClient, YjsState, same, text, typing
 from tests.interop.y_sweet import sweeten
 from tests.moving.conftest import Home
 from tests.moving.old_servers import hocuspocus, pycrdt_websocket, run_script, y_websocket
-from tests.moving.pycrdt_server import store_of
 from tests.moving.test_stores import ysweet
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
@@ -126,25 +126,27 @@ async def test_y_websocket(home: Home, node: Node, tmp_path: Path, start_server:
     await goes_on(node, serve(start_server, home), "room~20a", await client.state())
 
 
+def kept_by_pycrdt(kind: str, path: Path, name: str, vector: dict[int, int]) -> bool:
+    """By the importer's reader, which only reads: pycrdt-store's own, opened while the server still makes its tables,
+    takes them for those of an older version, moves the file away and begins another."""
+    try:
+        store = KINDS[kind].open(path, StoreLimits(1_000_000, 1_000_000))
+        document = store.read(name if kind == "ystore-sqlite" else f"{name}.y")
+    except (BadFile, OSError):
+        return False
+    return LiveDocument([update.payload for update in document.updates]).clocks == vector
+
+
 @pytest.mark.parametrize("kind", ["ystore-sqlite", "ystore-file"])
 async def test_pycrdt_websocket(kind: str, home: Home, node: Node, tmp_path: Path, start_server: StartServer) -> None:
     path, name = tmp_path / "stores", "json:notebook:1"
-    store = store_of(kind, path, name)
-
-    async def stored(vector: dict[int, int]) -> bool:
-        try:
-            return LiveDocument([update async for update, *_ in store.read()]).clocks == vector
-        except YDocNotFound:
-            return False
-
     with pycrdt_websocket(kind, path) as url:
         client = await node.open("before", url, name)
         await client.wait("synced")
         await client.edit_randomly(seed=5, count=60)
         await client.edit(typing("Written before. "))
         old = await client.state()
-        async with store:
-            await eventually(partial(stored, old.state_vector))
+        await eventually(partial(kept_by_pycrdt, kind, path, name, old.state_vector))
         await client.disconnect()
     moved = await home.move(kind, path)
     assert (moved.documents, moved.faults) == (1, [])
