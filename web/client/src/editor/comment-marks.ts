@@ -80,7 +80,7 @@ export const CommentMarks = Extension.create({
         apply: (tr, before, _old, state) => {
           const shown = tr.getMeta(key) as Shown | undefined
           if (shown !== undefined) return draw(state, shown)
-          // A change that came from elsewhere replaces more than it changes: the marks are found anew.
+          // What somebody else or an undo brings back has its comments again, which no mapping would know.
           if (tr.docChanged && tr.getMeta(ySyncPluginKey) !== undefined) return draw(state, before)
           return tr.docChanged ? { ...before, marks: before.marks.map(tr.mapping, tr.doc) } : before
         },

@@ -7,11 +7,10 @@
 
 import type { AnyExtension, Content } from '@tiptap/core'
 import { Collaboration } from '@tiptap/extension-collaboration'
-import type { Node } from '@tiptap/pm/model'
 import { initProseMirrorDoc } from '@tiptap/y-tiptap'
-import type { AbstractType, XmlFragment } from 'yjs'
+import type { XmlFragment } from 'yjs'
 
-type Mapping = Map<AbstractType<unknown>, Node | Node[]>
+import { narrowed, type Mapping } from './narrow'
 
 export function sharedText(fragment: XmlFragment): AnyExtension {
   const mapping: Mapping = new Map()
@@ -28,6 +27,9 @@ export function sharedText(fragment: XmlFragment): AnyExtension {
       this.parent?.(event)
       // The editor would hold on to it.
       this.editor.options.content = null
+    },
+    dispatchTransaction({ transaction, next }) {
+      next(narrowed(this.editor.state, transaction, mapping))
     },
   }).configure({ fragment, ySyncOptions: { mapping } })
 }

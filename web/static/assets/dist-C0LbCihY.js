@@ -1,1 +1,0 @@
-export{t as css}from"./dist-CQ7RqO5w.js";

@@ -1,0 +1,1 @@
+export{n as javascript}from"./dist-D7pf0eEZ.js";

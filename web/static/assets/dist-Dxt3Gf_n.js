@@ -1,1 +1,0 @@
-export{n as html}from"./dist-C3XMXFWs.js";
