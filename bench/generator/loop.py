@@ -18,8 +18,7 @@ _EVENTS_MAX = 512
 _DONE_EVERY = 0.002
 """Seconds between two looks at whether a run is over, at least."""
 _DONE_SHARE = 20
-"""What it costs to look times this goes by first: after an overload there are many streams to look through, and a
-generator that does little else takes what waits in its own sockets for missing."""
+"""What it costs to look times this goes by first: after an overload there are many streams to look through."""
 
 
 class Loop:

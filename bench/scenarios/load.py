@@ -44,11 +44,19 @@ class Room:
         own = {writer.client_id: writer.characters_sent for writer in self.writers}
         for client in self.clients:
             stream = client.stream
-            # What a client itself wrote may come back to it or not, and so may be in its private stream or not.
             besides = own.get(client.own_id, 0) if client.own_id is not None else 0
             if stream is None or stream.received < due - (besides if stream.private else 0) or client.lacks():
                 return False
+            # What a client itself wrote may have come back to it or not: its private stream tells by whom things are.
+            if stream.private and self._missing(client):
+                return False
         return True
+
+    def _missing(self, client: Client) -> int:
+        """Characters by others that are not in a client's stream."""
+        assert client.stream is not None
+        others = [writer for writer in self.writers if writer.client_id != client.own_id]
+        return sum(client.stream.clocks.lacking(writer.client_id, writer.characters_sent) for writer in others)
 
     def streams(self) -> list[Stream]:
         """The different streams of its clients; nearly always one."""
@@ -63,11 +71,8 @@ class Room:
         missing = duplicates = 0
         for client in self.clients:
             assert client.stream is not None
-            clocks = client.stream.clocks
-            others = [writer for writer in self.writers if writer.client_id != client.own_id]
-            missing += sum(clocks.lacking(writer.client_id, writer.characters_sent) for writer in others)
-            missing += client.lacks()
-            duplicates += clocks.duplicates
+            missing += self._missing(client) + client.lacks()
+            duplicates += client.stream.clocks.duplicates
         counts = {"missing": missing, "too many": duplicates}
         texts = [f"{count} deliveries of {self.name} {what}" for what, count in counts.items() if count]
         if not texts and any(not self._reads_right(client) for client in self._samples()):

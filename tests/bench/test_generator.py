@@ -133,6 +133,21 @@ def test_what_others_wrote_must_not_be_missing(table: Table) -> None:
     assert table.room.faults() == []
 
 
+def test_what_comes_back_of_ones_own_is_none_of_what_others_wrote(table: Table) -> None:
+    """Readers that had been too slow were believed to have everything, and the run was ended on their way to it."""
+    table.wrote(anna=3, bert=2)
+    own = [keystroke(ANNA, clock) for clock in range(3)]
+    others = [keystroke(BERT, clock) for clock in range(2)]
+    for client in (table.bert, table.reader):
+        client.received(b"".join(map(sent, own + others)), 2.0)
+    table.anna.received(sent(merge_updates(*own)) + sent(others[0]), 2.0)
+    assert not table.room.settled()
+    assert table.room.faults() == ["1 deliveries of room missing"]
+    table.anna.received(sent(others[1]), 2.0)
+    assert table.room.settled()
+    assert table.room.faults() == []
+
+
 def test_what_nobody_got_is_missing(table: Table) -> None:
     table.wrote(anna=3, bert=1)
     table.everybody_gets(sent(keystroke(ANNA, 0)), sent(keystroke(BERT, 0)), sent(keystroke(ANNA, 2)))
