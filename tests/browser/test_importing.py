@@ -11,6 +11,7 @@ from tests.browser.accounts import CHEAP, House, allow
 from tests.browser.axe import sound
 from tests.browser.conftest import Visit
 from tests.browser.pages import Person, same_text
+from tests.browser.test_editor import paste
 from tests.servers import ServerProcess, StartServer
 from tests.support import eventually
 
@@ -24,6 +25,10 @@ _CARRY = """(files) => {
     }
     return carried
 }"""
+
+_PREVENTED = """(place, [kind, dataTransfer]) =>
+    !place.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }))
+"""
 
 
 async def carry(page: Page, files: Files) -> Any:
@@ -169,4 +174,40 @@ async def test_text_files_that_are_dropped_into_a_text_become_part_of_it(
         await drop(ada.editor.get_by_text("before"), {name: content}, **place)
         await expect(ada.page.get_by_role("status").filter(has_text=said)).to_be_visible()
     assert await same_text([ada, ben]) == text
+    await ada.state_is("saved")
+
+
+async def test_a_file_that_is_dropped_beside_the_text_does_not_take_its_place(
+    start_server: StartServer, visit: Visit, document: str
+) -> None:
+    """A browser would open it, in place of a page with edits."""
+    server = await asyncio.to_thread(start_server, **CHEAP)
+    house = await House.of(server, visit)
+    ann, ben = house.ann, await house.enter("Ben")
+    await house.document(document, "Plans", reader=ben)
+    await ann.open(document)
+    await ann.write("kept")
+    await ann.state_is("saved")
+    await ben.open(document)
+    await ben.shows("kept")
+    for person, place in ((ann, ann.page.get_by_test_id("presence")), (ben, ben.editor)):
+        carried = {"dataTransfer": await carry(person.page, {"list.md": "- one"})}
+        for event in ("dragover", "drop"):
+            prevented = await place.evaluate(_PREVENTED, [event, carried["dataTransfer"]])
+            assert prevented, f"the browser does what it does with a file, on {event}"
+    assert await same_text([ann, ben]) == "kept"
+
+
+async def test_markdown_that_cannot_be_read_goes_in_as_the_text_it_is(
+    visit: Visit, server: ServerProcess, document: str
+) -> None:
+    ada = await visit(server)
+    # The part of the app that reads it is out of reach, as on a journey with an app that was never whole here.
+    await ada.page.add_init_script("delete Navigator.prototype.serviceWorker")
+    await ada.page.route("**/assets/markdown-*.js", lambda route: route.abort("connectionrefused"))
+    ada.server_away = True
+    await ada.open(document)
+    await paste(ada, "- [ ] not lost")
+    await expect(ada.page.get_by_role("status").filter(has_text="put in as plain text")).to_be_visible()
+    await ada.shows("- [ ] not lost")
     await ada.state_is("saved")
