@@ -25,7 +25,6 @@ function want(file) {
   wanted.add(file)
   if (!file.endsWith('.js')) return
   for (const [, other = ''] of readFileSync(join(ASSETS, file), 'utf8').matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) want(other)
-  built(file.slice(0, -`${HASH}.js`.length), '.css').forEach(want)
 }
 
 for (const [, file = ''] of page.matchAll(/assets\/([^"]+)/g)) want(file)

@@ -1,7 +1,6 @@
 /**
  * Vite plugin: `preloads.json` says which files each page is made of. The server names them together with the page, and the
- * browser fetches them at once instead of finding out step by step. Style sheets are left to the modules: browsers complain
- * of those that are not used, as when whoever asked for the start page has to sign in first.
+ * browser fetches them at once instead of finding out step by step. The one style sheet is named in `index.html`.
  */
 
 const SOURCE = new URL('src/', import.meta.url).pathname
@@ -25,7 +24,7 @@ export function preloads() {
       const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
       /** @param {string} path */
       const chunkOf = (path) => {
-        const found = chunks.find(({ facadeModuleId, moduleIds }) => facadeModuleId === SOURCE + path || moduleIds.includes(SOURCE + path))
+        const found = chunks.find(({ facadeModuleId }) => facadeModuleId === SOURCE + path) ?? chunks.find(({ moduleIds }) => moduleIds.includes(SOURCE + path))
         if (found === undefined) throw new Error(`There is no ${path}.`)
         return found
       }

@@ -18,6 +18,8 @@ export default defineConfig({
     target: 'es2022',
     // The content security policy forbids inline anything, and files compress and cache better on their own.
     assetsInlineLimit: 0,
+    // All styles are as large as a small picture. Part by part, pages would wait for them one after the other.
+    cssCodeSplit: false,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 700,

@@ -21,3 +21,11 @@ test('tasks become tasks, other lists stay what they are', () => {
   expect(html).not.toContain('<input')
   expect(html).toMatch(/<ul>\s*<li>item<\/li>/)
 })
+
+test('code has the lines that it had, and no other', () => {
+  const code = (markdown: string): string | undefined => /<code[^>]*>([^]*)<\/code>/.exec(toHtml(markdown))?.[1]
+  expect(code('```python\nrow()\nend()\n```')).toBe('row()\nend()')
+  expect(code('```\nrow()\n\n```\n\nwords')).toBe('row()\n')
+  expect(code('    one\n    two\n\nwords')).toBe('one\ntwo')
+  expect(code('```\n\n```')).toBe('')
+})

@@ -19,5 +19,6 @@ const marked = new Marked({
 })
 
 export function toHtml(markdown: string): string {
-  return marked.parse(markdown) as string
+  // The editor would show the end of the last line of code as one more line.
+  return (marked.parse(markdown) as string).replaceAll('\n</code></pre>', '</code></pre>')
 }

@@ -1,0 +1,1 @@
+export{Bt as appVersion}from"./app-DHkWIqKD.js";
