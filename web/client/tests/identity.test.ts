@@ -26,6 +26,8 @@ describe('people', () => {
     expect(initials('Calm Heron')).toBe('CH')
     expect(initials('ada')).toBe('A')
     expect(initials('👩‍🚀 Anna Maria')).toBe('👩‍🚀M')
+    expect(initials('e\u0301mile ב\u05b0ן')).toBe('E\u0301ב\u05b0')
+    expect(initials('\u1112\u1161\u11ab 高橋')).toBe('\u1112\u1161\u11ab高')
   })
 
   test('a name once given is kept, also where storage is blocked', () => {

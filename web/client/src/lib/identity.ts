@@ -66,8 +66,13 @@ export function saveIdentity(person: Person): void {
   writeFact(KEY, person)
 }
 
+/** One that stands alone: no mark follows, and it does not join with the next, as the parts of a Korean syllable do. */
+const LETTER_ALONE = /^(?![\u1100-\u11ff\ua960-\ua97c])\p{L}(?![\p{M}\u200d])/u
+
 function firstLetter(word: string): string {
-  return new Intl.Segmenter().segment(word)[Symbol.iterator]().next().value?.segment ?? ''
+  // The first time that a browser is asked for the parts of a text takes a phone 60 ms, while nothing shows yet.
+  const letter = LETTER_ALONE.exec(word)?.[0]
+  return letter ?? new Intl.Segmenter().segment(word)[Symbol.iterator]().next().value?.segment ?? ''
 }
 
 /** One or two letters for an avatar. */

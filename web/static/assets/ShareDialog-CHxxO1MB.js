@@ -1,0 +1,1 @@
+export{w as default}from"./app-Qk7Uo-1z.js";

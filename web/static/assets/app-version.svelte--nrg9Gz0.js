@@ -1,0 +1,1 @@
+export{Bt as appVersion}from"./app-Qk7Uo-1z.js";

@@ -1,1 +1,0 @@
-export{Bt as appVersion}from"./app-DHkWIqKD.js";
