@@ -90,3 +90,24 @@ async def _held(debugger: CDPSession) -> tuple[int, int]:
     await collect_garbage(debugger)
     found = await debugger.send("Memory.getDOMCounters")
     return found["nodes"], found["jsEventListeners"]
+
+
+async def test_letters_beside_the_cells_of_a_table_do_not_stay(
+    visit: Visit, server: ServerProcess, document: str
+) -> None:
+    """Half an hour of random typing ended with two letters in front of a table, on one page and stored nowhere. They
+    were in its frame, where a browser may have its caret; the rest of their words was in the first cell."""
+    ada = await visit(server)
+    await ada.open(document)
+    await ada.editor.focus()
+    await ada.page.get_by_role("button", name="Table", exact=True).click()
+    await ada.page.keyboard.type("welve")
+    await ada.editor.locator(".tableWrapper").evaluate("(frame) => frame.prepend('t')")
+    await ada.shows("welve\n")
+    await ada.editor.locator(".tableWrapper").evaluate(
+        "(frame) => { frame.prepend('t'); frame.firstChild.data = 'tf' }"
+    )
+    await ada.shows("welve\n")
+    await ada.page.keyboard.type(" herons")
+    await ada.shows("welve herons\n")
+    await ada.state_is("saved")

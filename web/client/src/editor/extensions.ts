@@ -6,7 +6,7 @@ import { Highlight } from '@tiptap/extension-highlight'
 import { TaskItem, TaskList } from '@tiptap/extension-list'
 import { Subscript } from '@tiptap/extension-subscript'
 import { Superscript } from '@tiptap/extension-superscript'
-import { Table, TableCell, TableHeader, TableRow } from '@tiptap/extension-table'
+import { TableCell, TableHeader, TableRow } from '@tiptap/extension-table'
 import { TextAlign } from '@tiptap/extension-text-align'
 import { Color, TextStyle } from '@tiptap/extension-text-style'
 import { Placeholder } from '@tiptap/extensions'
@@ -32,6 +32,7 @@ import { RoomBelow } from './room-below'
 import { sharedText } from './shared-text'
 import { SlashMenu } from './slash-menu'
 import type { Suggestions } from './suggestions.svelte'
+import { DocumentTable } from './table'
 import { TaskShortcut } from './task-shortcut'
 import { TextDrop } from './text-drop'
 import { Uploads } from './uploads'
@@ -50,7 +51,7 @@ const content: AnyExtension[] = [
     nested: true,
     a11y: { checkboxLabel: (node) => (node.textContent === '' ? t('Empty task') : t('Done: {task}', { task: node.textContent })) },
   }),
-  Table.configure({ resizable: true }),
+  DocumentTable,
   TableRow,
   TableHeader,
   TableCell,

@@ -1,1 +1,0 @@
-export{t as css}from"./dist-DSgJW7H6.js";

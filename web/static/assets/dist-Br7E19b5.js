@@ -1,0 +1,1 @@
+export{t as css}from"./dist-CnVglpjZ.js";

@@ -1,1 +1,0 @@
-export{n as html}from"./dist-Dim3bRYP.js";
