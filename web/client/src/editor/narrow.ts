@@ -27,8 +27,7 @@ export function narrowed(state: EditorState, tr: Transaction, mapping: Mapping):
   tr.setMeta(NO_LINKS, true)
   const narrow = state.tr
   const step = difference(state.doc, tr.doc)
-  if (step !== null && narrow.maybeStep(step).failed !== null) return tr
-  if (!narrow.doc.eq(tr.doc)) return tr
+  if ((step !== null && !applies(narrow, step)) || !narrow.doc.eq(tr.doc)) return tr
   // Before the selection, which takes them away.
   const { storedMarks } = state
   if (tr.selectionSet) narrow.setSelection(Selection.fromJSON(narrow.doc, tr.selection.toJSON()))
@@ -36,6 +35,15 @@ export function narrowed(state: EditorState, tr: Transaction, mapping: Mapping):
   if (tr.scrolledIntoView) narrow.scrollIntoView()
   remember(mapping, tr.doc, narrow.doc)
   return narrow.setMeta(ySyncPluginKey, sync).setMeta(NO_LINKS, true)
+}
+
+function applies(tr: Transaction, step: ReplaceStep): boolean {
+  try {
+    return tr.maybeStep(step).failed === null
+  } catch {
+    // A node that could not have this content is said so in another way.
+    return false
+  }
 }
 
 /** Null where there is none. */
