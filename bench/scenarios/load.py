@@ -41,14 +41,12 @@ class Room:
     def settled(self) -> bool:
         """Whether all have got everything that others wrote."""
         due = self.characters_due
-        own = {writer.client_id: writer.characters_sent for writer in self.writers}
         for client in self.clients:
             stream = client.stream
-            besides = own.get(client.own_id, 0) if client.own_id is not None else 0
-            if stream is None or stream.received < due - (besides if stream.private else 0) or client.lacks():
+            if stream is None or client.lacks():
                 return False
             # What a client itself wrote may have come back to it or not: its private stream tells by whom things are.
-            if stream.private and self._missing(client):
+            if self._missing(client) if stream.private else stream.received < due:
                 return False
         return True
 

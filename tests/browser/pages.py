@@ -97,6 +97,10 @@ class Person:
         """The names at the carets of the others."""
         return self.page.locator(".collaboration-caret__caret .collaboration-caret__label")
 
+    async def without_service_worker(self) -> None:
+        """From the next page on. What goes through one does not come by where a test stands between."""
+        await self.page.add_init_script("delete Navigator.prototype.serviceWorker")
+
     async def open(self, document: str) -> None:
         await self.page.goto(f"{self.server.url}/d/{document}")
         await self.editor.wait_for()
@@ -106,6 +110,12 @@ class Person:
         await self.editor.focus()
         await self.page.keyboard.press(f"Control+{at}")
         await self.page.keyboard.type(text)
+
+    async def heard_of_selection(self) -> None:
+        """Chromium tells the editor of a new selection no earlier than the next key, if that is quick."""
+        await self.page.evaluate(
+            "new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))"
+        )
 
     async def state_is(self, state: str) -> None:
         await expect(self.page.get_by_test_id("state")).to_have_attribute("data-state", state, timeout=STATE_MS)

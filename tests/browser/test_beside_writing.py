@@ -154,8 +154,7 @@ async def test_an_image_shows_how_far_it_is_until_it_is_there(
     visit: Visit, server: ServerProcess, document: str
 ) -> None:
     ada, ben = await visit(server), await visit(server)
-    # What goes through a service worker does not come by here.
-    await ada.page.add_init_script("delete Navigator.prototype.serviceWorker")
+    await ada.without_service_worker()
     await ada.open(document)
     await ben.open(document)
     await ada.write("before")

@@ -74,8 +74,7 @@ async def test_a_page_with_everything_is_written_with_the_keyboard_and_exported(
 
     # Blocks move without a mouse, items inside their list.
     await ada.editor.get_by_text("second", exact=True).click()
-    # Chromium tells the editor of the new selection after the click, and no earlier than the next key if that is quick.
-    await ada.page.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+    await ada.heard_of_selection()
     await keys.press("Alt+Shift+ArrowUp")
     await expect(ada.editor.locator("li[data-checked]").first).to_contain_text("second")
 

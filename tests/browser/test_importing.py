@@ -191,9 +191,9 @@ async def test_a_file_that_is_dropped_beside_the_text_does_not_take_its_place(
     await ben.open(document)
     await ben.shows("kept")
     for person, place in ((ann, ann.page.get_by_test_id("presence")), (ben, ben.editor)):
-        carried = {"dataTransfer": await carry(person.page, {"list.md": "- one"})}
+        carried = await carry(person.page, {"list.md": "- one"})
         for event in ("dragover", "drop"):
-            prevented = await place.evaluate(_PREVENTED, [event, carried["dataTransfer"]])
+            prevented = await place.evaluate(_PREVENTED, [event, carried])
             assert prevented, f"the browser does what it does with a file, on {event}"
     assert await same_text([ann, ben]) == "kept"
 
@@ -203,7 +203,7 @@ async def test_markdown_that_cannot_be_read_goes_in_as_the_text_it_is(
 ) -> None:
     ada = await visit(server)
     # The part of the app that reads it is out of reach, as on a journey with an app that was never whole here.
-    await ada.page.add_init_script("delete Navigator.prototype.serviceWorker")
+    await ada.without_service_worker()
     await ada.page.route("**/assets/markdown-*.js", lambda route: route.abort("connectionrefused"))
     ada.server_away = True
     await ada.open(document)
